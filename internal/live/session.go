@@ -138,16 +138,16 @@ func (s *session) worthResending() bool {
 }
 
 func (s *session) forward(items []item) error {
-	if n := slices.IndexFunc(items, func(it item) bool { return !it.cached }); n != 0 {
-		if n < 0 {
-			n = len(items)
-		}
+	n := slices.IndexFunc(items, func(it item) bool { return !it.cached })
+	if n < 0 {
+		n = len(items)
+	}
+	if n > 0 {
 		if err := s.forwardPast(items[:n]); err != nil {
 			return err
 		}
-		items = items[n:]
 	}
-	for _, it := range items {
+	for _, it := range items[n:] {
 		now := time.Now()
 		switch {
 		case it.sample == nil:
