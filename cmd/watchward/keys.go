@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"filippo.io/age"
 
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/seal"
@@ -129,19 +126,8 @@ func (l *listedKey) describe(sealed []byte) error {
 	if strings.HasPrefix(recipient, "age1pq1") {
 		l.Kind = string(seal.Hybrid)
 	}
-	header, err := age.ExtractHeader(bytes.NewReader(sealed))
-	if err != nil {
-		return fmt.Errorf("read header: %w", err)
-	}
-	for line := range strings.Lines(string(header)) {
-		// Each reader has one stanza (C2SP age.md, "Recipient stanza"); age adds
-		// stanzas of random names, called grease, that stand for nobody.
-		kind, _, _ := strings.Cut(strings.TrimPrefix(line, "-> "), " ")
-		if strings.HasPrefix(line, "-> ") && (kind == "X25519" || kind == "mlkem768x25519") {
-			l.Readers++
-		}
-	}
-	return nil
+	l.Readers, err = seal.CountReaders(sealed)
+	return err
 }
 
 // KeyArg names one day key, in the data folder or as a file.
