@@ -36,15 +36,16 @@ type Why string
 
 // The codes.
 const (
-	WhyH265Sub   Why = "h265-sub"   // the browser has no H.265: this is the H.264 sub stream
-	WhyH265Main  Why = "h265-main"  // likewise the main stream instead of an H.265 sub stream
-	WhyNoH265    Why = "no-h265"    // the browser has no H.265 and the camera nothing else
-	WhyNoH264    Why = "no-h264"    // the browser has no H.264 by any way
-	WhyAudioFMP4 Why = "audio-fmp4" // fMP4, a little later than WebRTC, for the sake of AAC
-	WhyOrder     Why = "b-frames"   // fMP4, because the pictures are coded out of order
-	WhyNoAudio   Why = "no-audio"   // the camera's sound cannot be had by this way
-	WhyPictures  Why = "pictures"   // the camera makes JPEG pictures
-	WhyOffline   Why = "offline"    // nothing has come from the camera yet
+	WhyH265Sub   Why = "h265-sub"     // the browser has no H.265: this is the H.264 sub stream
+	WhyH265Main  Why = "h265-main"    // likewise the main stream instead of an H.265 sub stream
+	WhyOther     Why = "other-stream" // the browser cannot show the stream wanted: this is the camera's other one
+	WhyNoH265    Why = "no-h265"      // the browser has no H.265 and the camera nothing else
+	WhyNoH264    Why = "no-h264"      // the browser has no H.264 by any way
+	WhyAudioFMP4 Why = "audio-fmp4"   // fMP4, a little later than WebRTC, for the sake of AAC
+	WhyOrder     Why = "b-frames"     // fMP4, because the pictures are coded out of order
+	WhyNoAudio   Why = "no-audio"     // the camera's sound cannot be had by this way
+	WhyPictures  Why = "pictures"     // the camera makes JPEG pictures
+	WhyOffline   Why = "offline"      // nothing has come from the camera yet
 )
 
 // Choice is the way to show a camera.
@@ -88,12 +89,14 @@ func (l *Live) Choose(camera, want string, can Can) Choice {
 		return first
 	default:
 		second.Stream = other
-		if first.Why == WhyNoH265 {
-			// Worth more than what else there is to say about the second.
+		// That it is another stream is worth more than what else there is to say.
+		switch {
+		case first.Why != WhyNoH265:
+			second.Why = WhyOther
+		case other == "main":
+			second.Why = WhyH265Main
+		default:
 			second.Why = WhyH265Sub
-			if other == "main" {
-				second.Why = WhyH265Main
-			}
 		}
 		return second
 	}
