@@ -125,22 +125,6 @@ type Mark struct {
 	State      State
 }
 
-// Retention is how long recordings of a camera are kept. Zero means no limit.
-type Retention struct {
-	MaxAge   time.Duration // from the end of a segment
-	MaxBytes int64         // all streams of the camera together
-}
-
-// Policy is the retention of everything.
-type Policy struct {
-	Default   Retention
-	PerCamera map[string]Retention // key: site/camera
-	Total     int64                // bytes of the whole archive; 0 means no limit
-	// LowWater is the free room to keep, in bytes: below it the oldest
-	// segments go. Zero means a fiftieth of the disk, at most 1 GiB.
-	LowWater int64
-}
-
 // Options configures an [Archive].
 type Options struct {
 	Root string // required: the archive's folder
