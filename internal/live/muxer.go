@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"time"
 
 	"github.com/watchward/watchward/internal/media"
@@ -88,7 +89,7 @@ func (m *muxer) begin(video, audio *media.Format, items []item) ([]byte, message
 	}
 	if m.video != nil && m.video.ClockRate != video.ClockRate {
 		m.end = m.end * int64(video.ClockRate) / int64(max(m.video.ClockRate, 1))
-		m.adrift = true
+		m.drift()
 	}
 	m.video = video
 	m.ending = scale(m.end, video, m.audio)
@@ -117,6 +118,7 @@ func (m *muxer) hurry(items []item) {
 	usual := int64(m.video.ClockRate / 25)
 	m.adrift, m.slope, m.steps = true, 1, [2]int64{usual, usual}
 	first := items[0].sample
+	m.knee = first.DTS
 	count := int64(0)
 	for _, it := range items {
 		if it.cached {
@@ -138,13 +140,16 @@ func (m *muxer) bend(t int64) int64 {
 	return t
 }
 
+// drift says that the camera's time goes on elsewhere than it was.
+func (m *muxer) drift() { m.adrift, m.knee, m.slope = true, math.MinInt64, 1 }
+
 // add puts a sample into the open part. Rest is what is known to follow.
 func (m *muxer) add(it item, rest []item) {
 	if m.video == nil {
 		return
 	}
 	if it.gap {
-		m.adrift = true
+		m.drift()
 	}
 	if it.sample.Format.Codec.Video() {
 		m.picture(it.sample, rest)
@@ -162,11 +167,17 @@ func (m *muxer) picture(s *media.Sample, rest []item) {
 	step := min(m.steps[0], m.steps[1]) // one picture late makes no habit
 	off := dts + m.offset - m.end       // how far the camera is ahead of what we said
 	if far := max(m.ticks(stretch, m.video), 2*step); m.adrift || off > far || off < -far {
+		if !m.adrift {
+			m.drift()
+			dts = s.DTS
+		}
 		m.adrift = false
 		m.offset, off = m.end-dts, 0
 	}
-	if next, ok := m.next(rest); ok && next > s.DTS && next-s.DTS < 2*step+m.ticks(stretch, m.video) {
-		step = next - s.DTS
+	if next, ok := m.next(rest); ok && next > s.DTS {
+		if far := 2*step + m.ticks(stretch, m.video); next <= m.knee || next-s.DTS < far {
+			step = next - s.DTS
+		}
 	}
 	m.w.Add(0, m.shadow(s, m.end, m.end+m.bend(s.PTS)-dts-m.lead))
 	m.end += max(m.bend(s.DTS+step)-dts+off, m.ticks(time.Millisecond, m.video))

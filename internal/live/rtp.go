@@ -150,6 +150,7 @@ func (p *packer) collect(s *media.Sample) {
 	}
 	if s.Keyframe && !hasSPS && len(p.nals) > 0 {
 		p.nals = slices.Insert(p.nals, 0, s.Format.ParameterSets...)
+		p.nals = slices.DeleteFunc(p.nals, func(nal []byte) bool { return len(nal) == 0 })
 	}
 }
 

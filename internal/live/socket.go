@@ -141,7 +141,7 @@ func (s *socket) forward(ctx context.Context, items []item) error {
 		if n == len(items) {
 			return nil
 		}
-		s.mux.adrift = true
+		s.mux.drift()
 		if err := s.tell(ctx, message{Kind: "break", Reason: items[n].reason}); err != nil {
 			return err
 		}
