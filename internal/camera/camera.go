@@ -16,32 +16,12 @@ package camera
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/watchward/watchward/internal/media"
 )
-
-// Secret is a password. It prints as "redacted"; only Reveal gives it away.
-type Secret string
-
-func (Secret) String() string { return "redacted" }
-
-// GoString keeps the secret out of %#v.
-func (Secret) GoString() string { return "redacted" }
-
-// LogValue keeps the secret out of logs.
-func (Secret) LogValue() slog.Value { return slog.StringValue("redacted") }
-
-// MarshalText keeps the secret out of JSON.
-func (Secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }
-
-// Reveal returns the secret itself.
-func (s Secret) Reveal() string { return string(s) }
 
 // Transport is how media travels.
 type Transport string
@@ -83,17 +63,6 @@ type Options struct {
 	UserAgent string       // zero means "Watchward"
 }
 
-// TLS says which certificate of an rtsps camera is accepted. Zero means one that
-// the system's authorities vouch for.
-type TLS struct {
-	// Pin is the SHA-256 of the camera's certificate in hex; colons are allowed.
-	// With a pin nothing else of the certificate is looked at.
-	Pin string
-	// Insecure accepts any certificate: what the camera sends can then be read
-	// and changed on its way.
-	Insecure bool
-}
-
 // Phase is what a camera is doing.
 type Phase string
 
@@ -116,48 +85,9 @@ type State struct {
 	Transport    string // how media travels: tcp, udp, http; with "+tls" over TLS
 	Video, Audio *media.Format
 
-	FPS, Kbps   float64 // over the last second or so
-	Frames      uint64  // pictures since Run began
-	Lost        uint64  // packets missing since Run began
-	Bytes       uint64  // of media since Run began
+	FPS, Kbps   float64       // over the last second or so
+	Frames      uint64        // pictures since Run began
+	Lost        uint64        // packets missing since Run began
+	Bytes       uint64        // of media since Run began
 	ClockOffset time.Duration // the camera's clock minus ours, by its RTCP sender reports; 0 unknown
-}
-
-// Camera keeps one stream of one camera coming.
-type Camera struct {
-	o Options
-}
-
-// New checks the options and starts nothing.
-func New(o Options) (*Camera, error) {
-	if o.Stream == nil {
-		return nil, errors.New("camera: want a stream to publish to")
-	}
-	_, user, password, err := SplitURL(o.URL)
-	if err != nil {
-		return nil, err
-	}
-	if user != "" || password != "" {
-		return nil, errors.New("camera address holds a login: want it in Username and Password")
-	}
-	return &Camera{o: o}, nil
-}
-
-// Run keeps the camera's samples coming until ctx ends; then it says goodbye to
-// the camera and returns nil.
-func (c *Camera) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// SplitURL takes the login out of a pasted camera address. The error never holds
-// the address, which may hold a password.
-func SplitURL(raw string) (clean, user string, password Secret, err error) {
-	raw = strings.TrimSpace(raw)
-	scheme, rest, ok := strings.Cut(raw, "://")
-	scheme = strings.ToLower(scheme)
-	if !ok || (scheme != "rtsp" && scheme != "rtsps") {
-		return "", "", "", fmt.Errorf("camera address: want it to begin with rtsp:// or rtsps://")
-	}
-	return scheme + "://" + rest, "", "", nil
 }

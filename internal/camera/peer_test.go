@@ -1,0 +1,219 @@
+package camera
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchward/watchward/internal/media"
+)
+
+// shared is the folder of shared material, or skips the test.
+func shared(t *testing.T, name string) string {
+	t.Helper()
+	root := os.Getenv("WATCHWARD_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared")
+	}
+	p := filepath.Join(root, name)
+	if _, err := os.Stat(p); err != nil {
+		t.Skipf("no shared material: %v", err)
+	}
+	return p
+}
+
+// peer starts GStreamer's RTSP server and returns its port.
+func peer(t *testing.T, auth, pipeline string, more ...string) string {
+	t.Helper()
+	python := ""
+	for _, name := range []string{"/usr/bin/python3", "python3"} {
+		probe := exec.Command(name, "-c", "import gi; gi.require_version('GstRtspServer','1.0'); from gi.repository import GstRtspServer")
+		if probe.Run() == nil {
+			python = name
+			break
+		}
+	}
+	if python == "" {
+		t.Skip("python3 with gi and GstRtspServer is not installed")
+	}
+	cmd := exec.Command(python, append([]string{"testdata/peer.py", auth, pipeline}, more...)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// collector is a reader that keeps what matters of each sample.
+type collector struct {
+	mu     sync.Mutex
+	video  []got
+	audio  []got
+	breaks []media.Reason
+}
+
+type got struct {
+	format   *media.Format
+	key      bool
+	dts, pts int64
+	size     int
+	received time.Time
+	data     []byte // of the first few
+}
+
+func (c *collector) Sample(s *media.Sample) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := got{s.Format, s.Keyframe, s.DTS, s.PTS, len(s.Data), s.Received, nil}
+	if len(c.video) < 50 {
+		g.data = append([]byte(nil), s.Data...)
+	}
+	if s.Track == 0 {
+		c.video = append(c.video, g)
+	} else {
+		c.audio = append(c.audio, g)
+	}
+}
+
+func (c *collector) Break(r media.Reason, _ time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.breaks = append(c.breaks, r)
+}
+
+func (c *collector) counts() (video, audio int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.video), len(c.audio)
+}
+
+// record runs a camera until want pictures have come.
+func record(t *testing.T, o Options, want int, limit time.Duration) (*collector, State) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var c collector
+	o.Stream = new(media.Stream)
+	o.Stream.Attach(&c)
+	var mu sync.Mutex
+	var last State
+	o.Report = func(s State) {
+		mu.Lock()
+		defer mu.Unlock()
+		if s.Phase == Live {
+			last = s
+		}
+		if testing.Verbose() {
+			t.Logf("%s %s %s %.1f fps %.0f kbit/s lost %d", s.Phase, s.Reason, s.Detail, s.FPS, s.Kbps, s.Lost)
+		}
+	}
+	cam, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cam.Run(ctx) }()
+	for ctx.Err() == nil {
+		if n, _ := c.counts(); n >= want {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return &c, last
+}
+
+func TestPeer(t *testing.T) {
+	video := shared(t, "video")
+	for _, tt := range []struct {
+		name, auth, launch string
+		transport          Transport
+		codec              media.Codec
+		audio              media.Codec // 0 none
+		clip               string
+		want               int
+	}{
+		{"H.264, digest", "digest", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", Auto, media.H264, 0, "road-traffic.mp4", 50},
+		{"H.264, basic", "basic", "qtdemux ! h264parse ! rtph264pay name=pay0 pt=96", TCP, media.H264, 0, "road-traffic.mp4", 30},
+		{"H.264, UDP", "digest", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", UDP, media.H264, 0, "road-traffic.mp4", 50},
+		{"H.264, HTTP tunnel", "none", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", HTTP, media.H264, 0, "road-traffic.mp4", 50},
+		{"H.265", "none", "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96", TCP, media.H265, 0, "carpark-h265.mp4", 30},
+		{"MJPEG", "none", "avidemux ! jpegparse ! rtpjpegpay name=pay0 pt=26", TCP, media.MJPEG, 0, "plaza-mjpeg.avi", 20},
+		{"AAC", "none", "qtdemux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97", TCP, media.H264, media.AAC, "road-aac.mp4", 50},
+		{"G.711", "none", "matroskademux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! rtppcmapay name=pay1 pt=8", TCP, media.H264, media.PCMA, "room-pcma.mkv", 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			port := peer(t, tt.auth, fmt.Sprintf("( filesrc location=%s ! %s )", filepath.Join(video, tt.clip), tt.launch))
+			c, state := record(t, Options{
+				URL: "rtsp://127.0.0.1:" + port + "/cam", Username: "cam", Password: "watch-test", Transport: tt.transport,
+			}, tt.want, 15*time.Second)
+			check(t, c, tt.want, tt.codec, tt.audio)
+			if state.Lost > 0 {
+				t.Errorf("%d packets lost", state.Lost)
+			}
+		})
+	}
+}
+
+// check verifies what every good run has.
+func check(t *testing.T, c *collector, want int, codec, audio media.Codec) {
+	t.Helper()
+	if len(c.video) < want {
+		t.Fatalf("got %d pictures, want %d; breaks %v", len(c.video), want, c.breaks)
+	}
+	for i, g := range c.video {
+		if g.format.Codec != codec || g.format.Width == 0 || g.format.Height == 0 {
+			t.Fatalf("picture %d: format %+v", i, g.format)
+		}
+		if i == 0 && !g.key {
+			t.Error("the first picture is no keyframe")
+		}
+		if i > 0 && g.dts <= c.video[i-1].dts {
+			t.Errorf("picture %d: DTS %d after %d", i, g.dts, c.video[i-1].dts)
+		}
+		if g.format != c.video[0].format {
+			t.Errorf("picture %d: a new format", i)
+		}
+	}
+	if audio == 0 {
+		return
+	}
+	if len(c.audio) == 0 {
+		t.Fatal("no audio")
+	}
+	for i, g := range c.audio {
+		if g.format.Codec != audio || i > 0 && g.dts <= c.audio[i-1].dts {
+			t.Fatalf("audio %d: %+v", i, g)
+		}
+	}
+}
