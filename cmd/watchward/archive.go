@@ -95,7 +95,7 @@ func (r checkedArchive) print(s *streams) {
 		}
 		s.printf("\n")
 	}
-	s.printf("%s, %s in %s", count(int64(r.Segments), "segment"), bytesText(r.Bytes), count(int64(r.Gaps), "gap"))
+	s.printf("%s (%s), %s", count(int64(r.Segments), "segment"), bytesText(r.Bytes), count(int64(r.Gaps), "gap"))
 	if r.Hashed > 0 {
 		s.printf(", %s compared", count(int64(r.Hashed), "hash"))
 	}
@@ -126,6 +126,15 @@ Example
     watchward archive reindex /srv/watchward`
 }
 
+// reindexed is what --json prints.
+type reindexed struct {
+	Adopted int `json:"adopted"` // segments
+	Torn    int `json:"torn"`    // of them cut short by a crash, and trimmed
+	Removed int `json:"removed"` // cut short before anything readable was written
+	Gaps    int `json:"gaps"`
+	Strange int `json:"strange"` // names that are not ours, left alone
+}
+
 // Run rebuilds the index.
 func (c *ArchiveReindexCmd) Run(ctx context.Context, s *streams) (err error) {
 	f, err := c.folder()
@@ -142,10 +151,10 @@ func (c *ArchiveReindexCmd) Run(ctx context.Context, s *streams) (err error) {
 		return stopFirst(err)
 	}
 	if c.JSON {
-		return printJSON(s, r)
+		return printJSON(s, reindexed{r.Adopted, r.Torn, r.Removed, r.Gaps, r.Strange})
 	}
-	s.printf("adopted %s, %d of them torn, and %s; %s without a file\n", count(int64(r.Adopted), "segment"), r.Torn,
-		count(int64(r.Gaps), "gap"), count(int64(r.Missing), "row"))
+	s.printf("adopted %s and %s; %d torn, %d removed because nothing in them was readable, %d with names that are not ours\n",
+		count(int64(r.Adopted), "segment"), count(int64(r.Gaps), "gap"), r.Torn, r.Removed, r.Strange)
 	return nil
 }
 
