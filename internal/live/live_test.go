@@ -123,6 +123,7 @@ func (c *source) play(t testing.TB) {
 type house struct {
 	*Live
 	url  string
+	mux  *http.ServeMux
 	stop func()
 }
 
@@ -165,7 +166,7 @@ func run(t testing.TB, o Options, streams map[string]*media.Stream) *house {
 		srv.Close()
 	})
 	t.Cleanup(stop)
-	return &house{Live: l, url: srv.URL, stop: stop}
+	return &house{Live: l, url: srv.URL, mux: mux, stop: stop}
 }
 
 func (l *Live) up() bool {
