@@ -26,13 +26,14 @@ const (
 // the address that was asked. Addresses that appear later (a lease, a VPN)
 // get their socket when the next viewer comes.
 type ports struct {
-	o    Options
-	log  logging.LoggerFactory
-	port int
-	tcp  *ice.TCPMuxDefault // nil if the TCP port is taken
+	o   Options
+	log logging.LoggerFactory
 
 	mu     sync.Mutex
+	port   int // 0 until the first socket is open
 	muxes  map[netip.Addr]*ice.UDPMuxDefault
+	tcp    *ice.TCPMuxDefault // nil if it cannot be had
+	tried  bool               // to open the TCP port
 	closed bool
 }
 
@@ -41,16 +42,11 @@ func openPorts(o Options) (*ports, error) {
 	if err := p.refresh(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	if len(p.muxes) == 0 {
-		// No address yet: a machine that starts before its network. The port
-		// is chosen when the first address is there.
-		return p, nil
-	}
-	p.openTCP()
 	return p, nil
 }
 
 func (p *ports) openTCP() {
+	p.tried = true
 	host := ""
 	if p.o.LoopbackOnly {
 		host = "127.0.0.1"
@@ -93,12 +89,25 @@ func (p *ports) refresh() error {
 			failed = errors.Join(failed, err)
 		}
 	}
-	// One address that cannot be had (an IPv6 address still being checked for
-	// duplicates) does not keep the others from being used.
-	if len(p.muxes) == 0 && failed != nil {
-		return failed
+	if len(p.muxes) == 0 {
+		return failed // nil on a machine that starts before its network
+	}
+	if failed != nil {
+		// One address that cannot be had (an IPv6 address still being checked
+		// for duplicates) does not keep the others from being used.
+		p.o.Log.Debug("live: address without a port for WebRTC", "err", failed)
+	}
+	if !p.tried {
+		p.openTCP()
 	}
 	return nil
+}
+
+// byTCP is the TCP port, nil if there is none.
+func (p *ports) byTCP() *ice.TCPMuxDefault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tcp
 }
 
 func (p *ports) open(addr netip.Addr) error {
@@ -199,8 +208,8 @@ func (p *ports) Close() error {
 	for _, mux := range p.all() {
 		err = errors.Join(err, mux.Close())
 	}
-	if p.tcp != nil {
-		err = errors.Join(err, p.tcp.Close())
+	if tcp := p.byTCP(); tcp != nil {
+		err = errors.Join(err, tcp.Close())
 	}
 	return err
 }

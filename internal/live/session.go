@@ -32,6 +32,7 @@ const (
 // the comment says otherwise.
 type session struct {
 	v           *viewer
+	patience    patience
 	st          *media.Stream
 	pc          *webrtc.PeerConnection
 	senders     []*webrtc.RTPSender
@@ -42,6 +43,8 @@ type session struct {
 	connected chan struct{} // closed when secured packets can flow
 	once      sync.Once     // closes connected
 
+	loss   lossMeter     // belongs to the goroutine that listens for the video track
+	thin   atomic.Bool   // the network loses too much: send keyframes only
 	lost   atomic.Bool   // the viewer asks for a keyframe
 	asking chan struct{} // has one element when lost was set
 
@@ -50,6 +53,7 @@ type session struct {
 	pictures rtpClock
 	sound    rtpClock
 	batch    []item
+	thinning bool // no picture until the next keyframe
 
 	lastKey  time.Time     // when the last keyframe was sent
 	interval time.Duration // between the last two
@@ -75,10 +79,10 @@ func (s *session) run() {
 		_ = s.pc.GracefulClose() // nobody is left to tell
 		listening.Wait()
 	}()
-	for _, sender := range s.senders {
-		listening.Go(func() { s.listen(sender) })
+	for i, sender := range s.senders {
+		listening.Go(func() { s.listen(sender, i == 0) })
 	}
-	timeout := time.NewTimer(connectTimeout)
+	timeout := time.NewTimer(s.patience.connect)
 	defer timeout.Stop()
 	select {
 	case <-s.v.ctx.Done():
@@ -157,6 +161,10 @@ func (s *session) forward(items []item) error {
 			if it.sample.Format.Codec != media.H264 {
 				return errChanged
 			}
+			if s.thinned(it.sample) {
+				s.v.skipped.Add(1)
+				continue
+			}
 			if err := s.picture(it.sample, s.pictures.live(it.sample.PTS, now)); err != nil {
 				return err
 			}
@@ -167,6 +175,17 @@ func (s *session) forward(items []item) error {
 		}
 	}
 	return nil
+}
+
+// thinned reports whether to leave a sample out. Who has begun to leave out goes
+// on to the next keyframe.
+func (s *session) thinned(sample *media.Sample) bool {
+	if sample.Keyframe {
+		s.thinning = s.thin.Load()
+		return false
+	}
+	s.thinning = s.thinning || s.thin.Load()
+	return s.thinning
 }
 
 func sameSound(f, g *media.Format) bool {
@@ -233,11 +252,14 @@ func (s *session) hear(sample *media.Sample, now time.Time) error {
 }
 
 // listen reads what the viewer reports of one track until the connection closes.
-func (s *session) listen(sender *webrtc.RTPSender) {
+func (s *session) listen(sender *webrtc.RTPSender, video bool) {
 	for {
 		packets, _, err := sender.ReadRTCP()
 		if err != nil {
 			return
+		}
+		if !video {
+			continue
 		}
 		for _, p := range packets {
 			switch p := p.(type) {
@@ -250,10 +272,33 @@ func (s *session) listen(sender *webrtc.RTPSender) {
 			case *rtcp.ReceiverReport:
 				for _, r := range p.Reports {
 					s.v.loss.Store(uint32(r.FractionLost))
+					s.thin.Store(s.loss.tooMuch(r.FractionLost))
 				}
 			}
 		}
 	}
+}
+
+// lossMeter tells from receiver reports (RFC 3550, 6.4.1) when a network loses
+// more than resending makes good, with some patience either way.
+type lossMeter struct {
+	much bool
+	runs int // reports in a row that say otherwise
+}
+
+// tooMuch takes the share lost since the last report, of 256.
+func (m *lossMeter) tooMuch(share uint8) bool {
+	const worse, better = 64, 13 // a quarter; a twentieth
+	switch {
+	case !m.much && share > worse, m.much && share < better:
+		m.runs++
+	default:
+		m.runs = 0
+	}
+	if m.runs == 3 {
+		m.much, m.runs = !m.much, 0
+	}
+	return m.much
 }
 
 // pacer lets bytes through at sendRate with bursts up to sendBurst.

@@ -47,7 +47,11 @@ func (l *Live) Socket(w http.ResponseWriter, r *http.Request, camera, stream str
 		problem(w, http.StatusNotFound, "No such stream", "")
 		return
 	}
-	v, _, err := l.enter(WayFMP4, camera, stream, r.RemoteAddr)
+	way := WayFMP4
+	if video, _ := tracks(st.Formats()); video != nil && video.Codec == media.MJPEG {
+		way = WayPictures
+	}
+	v, _, err := l.enter(way, camera, stream, r.RemoteAddr)
 	if err != nil {
 		l.refuse(w, err)
 		return

@@ -20,12 +20,20 @@ import (
 )
 
 const (
-	connectTimeout = 15 * time.Second // from the answer to the first secured packet
-	silentTimeout  = 3 * time.Second  // without a word from the viewer: disconnected
-	goneTimeout    = 5 * time.Second  // after that: gone
-	gatherTimeout  = 2 * time.Second  // sockets are open already: it is a matter of milliseconds
-	resendPackets  = 1024             // kept for a viewer who missed some; a power of two
+	gatherTimeout = 2 * time.Second // sockets are open already: it is a matter of milliseconds
+	resendPackets = 1024            // kept for a viewer who missed some; a power of two
 )
+
+// patience is how long a viewer by WebRTC may take.
+type patience struct {
+	connect time.Duration // from the answer to the first secured packet
+	silent  time.Duration // without a word from him: disconnected
+	gone    time.Duration // after that: gone
+}
+
+func usualPatience() patience {
+	return patience{connect: 15 * time.Second, silent: 3 * time.Second, gone: 5 * time.Second}
+}
 
 var (
 	errNotForWebRTC = errors.New("stream cannot be shown by WebRTC")
@@ -123,7 +131,7 @@ func (l *Live) answer(st *media.Stream, text, camera, stream, remote string) (_ 
 	if err != nil {
 		return nil, "", err
 	}
-	s := &session{v: v, st: st, video: newOutTrack("video", webrtc.RTPCodecTypeVideo, videoCodec(pick))}
+	s := &session{v: v, st: st, patience: l.patience, video: newOutTrack("video", webrtc.RTPCodecTypeVideo, videoCodec(pick))}
 	sound, heard := o.pickAudio(audio)
 	if heard {
 		s.audio = newOutTrack("audio", webrtc.RTPCodecTypeAudio, audioCodec(sound))
@@ -236,13 +244,13 @@ func (s *session) api(p *ports, o Options, sound payload) (*webrtc.API, error) {
 	e.SetLite(true)
 	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
 	e.SetICEUDPMux(p)
-	if p.tcp != nil {
-		e.SetICETCPMux(p.tcp)
+	if tcp := p.byTCP(); tcp != nil {
+		e.SetICETCPMux(tcp)
 	}
 	e.SetIPFilter(p.offered)
 	e.SetIncludeLoopbackCandidate(o.Loopback)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.DisableActiveTCP(true)
-	e.SetICETimeouts(silentTimeout, goneTimeout, time.Second)
+	e.SetICETimeouts(s.patience.silent, s.patience.gone, time.Second)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithInterceptorRegistry(&around), webrtc.WithSettingEngine(e)), nil
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	rtpcodecs "github.com/pion/rtp/codecs"
@@ -43,13 +47,13 @@ type frame struct {
 func (f frame) number() int {
 	for nal := range strings.SplitSeq(string(f.data), "\x00\x00\x00\x01") {
 		if len(nal) > 5 && (nal[0] == 0x65 || nal[0] == 0x41) {
-			return int(binary.BigEndian.Uint32([]byte(nal[1:5])))
+			return int(binary.BigEndian.Uint32([]byte(nal[1:5])) ^ numberMask)
 		}
 	}
 	return -1
 }
 
-func client(t testing.TB) *webrtc.PeerConnection {
+func client(t testing.TB, how ...func(*webrtc.SettingEngine)) *webrtc.PeerConnection {
 	t.Helper()
 	var m webrtc.MediaEngine
 	if err := m.RegisterDefaultCodecs(); err != nil {
@@ -57,6 +61,9 @@ func client(t testing.TB) *webrtc.PeerConnection {
 	}
 	var e webrtc.SettingEngine
 	e.SetIncludeLoopbackCandidate(true)
+	for _, f := range how {
+		f(&e)
+	}
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithSettingEngine(e)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		t.Fatal(err)
@@ -92,9 +99,9 @@ func post(t testing.TB, url, kind, body string) *http.Response {
 }
 
 // join watches by WebRTC, asking for sound before the picture as browsers may.
-func join(t testing.TB, h *house, path string) *peer {
+func join(t testing.TB, h *house, path string, how ...func(*webrtc.SettingEngine)) *peer {
 	t.Helper()
-	p := &peer{pc: client(t), frames: make(chan frame, 4096), sound: make(chan *rtp.Packet, 4096), video: make(chan uint32, 1), gone: make(chan struct{})}
+	p := &peer{pc: client(t, how...), frames: make(chan frame, 4096), sound: make(chan *rtp.Packet, 4096), video: make(chan uint32, 1), gone: make(chan struct{})}
 	p.pc.OnTrack(p.track)
 	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateClosed || s == webrtc.PeerConnectionStateFailed {
@@ -335,5 +342,104 @@ func TestWHEPRefuses(t *testing.T) {
 	}
 	if n := h.Viewers(); n != 0 {
 		t.Errorf("%d viewers after nothing but refusals", n)
+	}
+}
+
+func TestWHEPByTCP(t *testing.T) {
+	noneLeft(t)
+	src := newSource(t)
+	src.pictures(3)
+	h := run(t, Options{}, map[string]*media.Stream{"gate/main": &src.st})
+	p := join(t, h, "/gate/main/whep", func(e *webrtc.SettingEngine) {
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	})
+	for i := range 3 {
+		if f := p.frame(t); f.number() != i {
+			t.Errorf("picture %d, want %d", f.number(), i)
+		}
+	}
+}
+
+// deaf is a socket that falls silent on request.
+type deaf struct {
+	net.PacketConn
+	silent atomic.Bool
+}
+
+func (d *deaf) WriteTo(p []byte, to net.Addr) (int, error) {
+	if d.silent.Load() {
+		return len(p), nil
+	}
+	return d.PacketConn.WriteTo(p, to)
+}
+
+func TestWHEPEndsWhenTheViewerFallsSilent(t *testing.T) {
+	noneLeft(t)
+	src := newSource(t)
+	src.pictures(3)
+	h := run(t, Options{}, map[string]*media.Stream{"gate/main": &src.st})
+	h.patience = patience{connect: 5 * time.Second, silent: 300 * time.Millisecond, gone: 200 * time.Millisecond}
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deaf{PacketConn: conn}
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: d})
+	defer mux.Close()
+	p := join(t, h, "/gate/main/whep", func(e *webrtc.SettingEngine) {
+		e.SetICEUDPMux(mux)
+		e.SetICETimeouts(time.Second, time.Second, 50*time.Millisecond)
+	})
+	p.frame(t)
+	d.silent.Store(true)
+	eventually(t, "the silent viewer is dropped", func() bool { return h.Viewers() == 0 })
+}
+
+func TestWHEPEndsWhenNobodyComes(t *testing.T) {
+	noneLeft(t)
+	src := newSource(t)
+	src.pictures(3)
+	h := run(t, Options{}, map[string]*media.Stream{"gate/main": &src.st})
+	h.patience.connect = 50 * time.Millisecond
+	if res := post(t, h.url+"/gate/main/whep", "application/sdp", chromiumOffer); res.StatusCode != http.StatusCreated {
+		t.Fatal(res.Status)
+	}
+	eventually(t, "who never comes is dropped", func() bool { return h.Viewers() == 0 })
+}
+
+func TestWHEPSendsKeyframesOnlyThroughABadNetwork(t *testing.T) {
+	noneLeft(t)
+	src := newSource(t)
+	src.gop = 4
+	src.pictures(1)
+	h := run(t, Options{}, map[string]*media.Stream{"gate/main": &src.st})
+	p := join(t, h, "/gate/main/whep")
+	p.frame(t)
+	ssrc := <-p.video
+	report := func(lost uint8) {
+		t.Helper()
+		for range 3 {
+			if err := p.pc.WriteRTCP([]rtcp.Packet{&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: ssrc, FractionLost: lost}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "the report has come", func() bool { return h.Stats()[0].Loss == float64(lost)/256 })
+		time.Sleep(20 * time.Millisecond) // three reports look like one
+	}
+	numbers := func(n int) (got []int) {
+		for range n {
+			got = append(got, p.frame(t).number())
+		}
+		return got
+	}
+	report(100)
+	src.pictures(8) // 1 to 8
+	if got := numbers(2); !slices.Equal(got, []int{4, 8}) {
+		t.Errorf("bad network: pictures %v, want 4 and 8", got)
+	}
+	report(0)
+	src.pictures(6) // 9 to 14
+	if got := numbers(3); !slices.Equal(got, []int{12, 13, 14}) {
+		t.Errorf("good again: pictures %v, want 12, 13 and 14", got)
 	}
 }
