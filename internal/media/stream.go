@@ -146,6 +146,14 @@ func (st *Stream) Watched() bool {
 	return st.viewers > 0
 }
 
+// Attached reports whether anybody takes samples: what is published before is
+// only kept for those who join at a keyframe.
+func (st *Stream) Attached() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.readers) > 0
+}
+
 // Formats returns the tracks as last published, nil where none was yet.
 func (st *Stream) Formats() []*Format {
 	st.mu.Lock()
