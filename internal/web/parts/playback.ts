@@ -121,7 +121,10 @@ export class Playback {
       if (job !== this.#job) return;
       if (!s) return ready > 0 ? undefined : this.events.ended();
       if (from < s.start && ready === 0) this.events.skipped(wall, s.start);
-      await this.#load(job, s, Math.max(from, s.start), ready > 0 ? "append" : keyframeOnly ? "keyframe" : "seek");
+      const loading = this.#load(job, s, Math.max(from, s.start), ready > 0 ? "append" : keyframeOnly ? "keyframe" : "seek");
+      // Loading ahead goes on for as long as playback does: nobody waits for that.
+      if (keyframeOnly) await loading;
+      else loading.catch((e) => this.#fail(job, e));
     } catch (e) {
       this.#fail(job, e);
     }
