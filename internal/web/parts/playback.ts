@@ -344,13 +344,24 @@ export class Playback {
     if (keep <= 2 && first >= now - keep && last <= now + 120) throw new Failure("internal", "the browser's buffer is full");
   }
 
-  /** Seconds ready after the playing position, holes that are jumped not counted. */
+  /** Seconds ready after the playing position, as far as it will be carried without loading. */
   #left(): number {
     const b = this.#buffer?.buffered;
     const now = this.video.currentTime;
     let sum = 0;
-    for (let i = 0; b && i < b.length; i++) sum += Math.max(0, b.end(i) - Math.max(now, b.start(i)));
+    let reach = now + 0.1;
+    for (let i = 0; b && i < b.length; i++) {
+      if (b.end(i) <= now) continue;
+      if (b.start(i) > reach + seam && !this.#jumpOver(reach, b.start(i))) break;
+      sum += b.end(i) - Math.max(now, b.start(i));
+      reach = b.end(i);
+    }
     return sum;
+  }
+
+  /** The gap that lies between two ends of what is buffered. */
+  #jumpOver(end: number, start: number): { from: number; to: number } | undefined {
+    return this.#jumps.find((j) => j.from < start + seam && j.from > end - seam && j.to > start - seam && j.to - 0.2 < start);
   }
 
   /** Carries the playing position over holes: short seams silently, gaps with a word. */
@@ -363,7 +374,7 @@ export class Playback {
       const end = b.end(i);
       const start = b.start(i + 1);
       if (now < b.start(i) - 0.1 || now > end + 0.1 || end - now > 0.06 * Math.max(1, this.#rate)) continue;
-      const jump = this.#jumps.find((j) => j.from < start + seam && j.to > end - seam && j.to - 0.2 < start);
+      const jump = this.#jumpOver(end, start);
       if (start - end < seam || jump) {
         v.currentTime = start + 0.001;
         if (jump && jump.to - jump.from > seam) this.events.skipped(this.origin + jump.from * 1000, this.origin + jump.to * 1000);
