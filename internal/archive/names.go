@@ -127,7 +127,7 @@ func parseName(rel string) (parsed, error) {
 		return parsed{}, bad
 	}
 	var n parsed
-	if word, ok := strings.CutSuffix(rest, partEnd); ok {
+	if word, isPart := strings.CutSuffix(rest, partEnd); isPart {
 		n, ok = parsePart(id, start, word)
 	} else {
 		n, ok = parseSpan(id, start, rest)
