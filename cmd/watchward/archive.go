@@ -71,8 +71,10 @@ func (c *ArchiveCheckCmd) Run(ctx context.Context, s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	out := checkedArchive{OK: r.OK(), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Hashed: r.Hashed,
-		Running: r.Running, Problems: []archiveProblem{}}
+	out := checkedArchive{
+		OK: r.OK(), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Hashed: r.Hashed,
+		Running: r.Running, Problems: []archiveProblem{},
+	}
 	for _, p := range r.Problems {
 		out.Problems = append(out.Problems, archiveProblem(p))
 	}

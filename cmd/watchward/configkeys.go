@@ -110,8 +110,10 @@ func (w *keyWalker) token() (json.Token, error) {
 	case err == nil:
 		return tok, nil
 	case errors.As(err, &syntax):
-		return nil, &configError{at: position(w.src, syntax.Offset-1), msg: "no JSON: " + syntax.Error(),
-			hint: "JSON has no comments, and no comma before a closing brace"}
+		return nil, &configError{
+			at: position(w.src, syntax.Offset-1), msg: "no JSON: " + syntax.Error(),
+			hint: "JSON has no comments, and no comma before a closing brace",
+		}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, &configError{at: position(w.src, int64(len(w.src))), msg: "the file ends too early"}
 	}

@@ -88,8 +88,10 @@ func (c *KeysListCmd) Run(s *streams) error {
 	}
 	list := []listedKey{}
 	for _, k := range found {
-		l := listedKey{Site: k.Site, Camera: k.Camera, Day: k.Day, Bytes: k.Bytes,
-			File: k.Site + "/" + k.Camera + "/" + k.Day + ".key.age"}
+		l := listedKey{
+			Site: k.Site, Camera: k.Camera, Day: k.Day, Bytes: k.Bytes,
+			File: k.Site + "/" + k.Camera + "/" + k.Day + ".key.age",
+		}
 		sealed, err := keys.Sealed(k.Site, k.Camera, k.Day)
 		if err == nil {
 			err = l.describe(sealed)
