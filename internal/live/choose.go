@@ -61,6 +61,7 @@ type Choice struct {
 // where only that does; another stream of the camera when the browser cannot
 // show the one wanted at all.
 func (l *Live) Choose(camera, want string, can Can) Choice {
+	can.WebRTC = can.WebRTC && l.networked()
 	other := "sub"
 	if want == other {
 		other = "main"

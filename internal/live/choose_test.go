@@ -72,6 +72,7 @@ func TestChoose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.networked = func() bool { return true }
 	const all, chromium = "webrtc,h264,h265,aac,opus", "webrtc,h264,aac,opus"
 	for _, tt := range []struct{ camera, want, can, way, stream, codec, why string }{
 		{"avc", "main", all, "webrtc", "main", "avc1.42c01e", ""},
@@ -167,6 +168,7 @@ func TestChooseAlways(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			l.networked = func() bool { return true }
 			for bits := range 64 {
 				on := func(n int) bool { return bits>>n&1 == 1 }
 				can := Can{WebRTC: on(0), H264: on(1), H265: on(2), AAC: on(3), Opus: on(4), Mute: on(5)}
@@ -201,6 +203,18 @@ func TestChooseAlways(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestChooseWithoutNetwork(t *testing.T) {
+	st := offered(t, false, h264(t, baseSPS, basePPS))
+	l, err := New(Options{Streams: func(string, string) (*media.Stream, bool) { return st, true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.networked = func() bool { return false }
+	if got := l.Choose("gate", "main", ParseCan("webrtc,h264")); got.Way != WayFMP4 || got.Why != "" {
+		t.Errorf("%+v, want fMP4 and nothing to say", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ async function whep(url, watch) {
   pc.addTransceiver('video', {direction: 'recvonly'});
   pc.addTransceiver('audio', {direction: 'recvonly'});
   pc.ontrack = e => { if (e.track.kind === 'video') v.srcObject = new MediaStream([e.track]); };
+  pc.onicecandidate = e => { if (e.candidate) log.candidates = (log.candidates || 0) + 1; };
   pc.onconnectionstatechange = () => log[pc.connectionState] ??= performance.now() - begin;
   await pc.setLocalDescription();
   const res = await fetch(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: pc.localDescription.sdp});
@@ -90,6 +92,7 @@ type seen struct {
 	Answer, Init, Connected, First float64 // ms
 	Decoded, Dropped, Lost, Width  float64
 	Plis, Freezes, Waits, Ranges   float64
+	Candidates                     float64 // of the browser's own
 	Delay                          float64 // ms from arrival to show, or held in reserve
 	Codecs, Error                  string
 }
@@ -133,6 +136,10 @@ func TestChromium(t *testing.T) {
 		{"WebSocket", `socket('/gate/main/socket', 2000)`},
 		{"WHEP again", `whep('/gate/main/whep', 2000)`},
 	} {
+		if strings.HasPrefix(tt.name, "WHEP") && !networked() {
+			t.Logf("%s: left out, browsers have no WebRTC on a machine without a network", tt.name)
+			continue
+		}
 		bounded, over := context.WithTimeout(ctx, 20*time.Second)
 		got, err := chromedp.Run(bounded, chromedp.Evaluate[seen](tt.script, chromedp.EvalAwaitPromise))
 		over()
@@ -141,7 +148,7 @@ func TestChromium(t *testing.T) {
 			continue
 		}
 		t.Logf("%s: %+v", tt.name, got)
-		if !(got.First < 1000) {
+		if got.First == 0 || got.First > 1000 {
 			t.Errorf("%s: first picture after %.0f ms, want less than 1000", tt.name, got.First)
 		}
 		if got.Decoded < 40 || got.Width != 320 {

@@ -69,9 +69,10 @@ var (
 
 // Live serves all viewers of all streams.
 type Live struct {
-	o        Options
-	patience patience
-	orders   orders
+	o         Options
+	patience  patience
+	networked func() bool // any address but loopback
+	orders    orders
 
 	mu      sync.Mutex
 	viewers map[string]*viewer // by id
@@ -93,7 +94,7 @@ func New(o Options) (*Live, error) {
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
 	o.MaxViewers = cmp.Or(o.MaxViewers, 256)
-	return &Live{o: o, patience: usualPatience(), viewers: map[string]*viewer{}}, nil
+	return &Live{o: o, patience: usualPatience(), networked: networked, viewers: map[string]*viewer{}}, nil
 }
 
 // Run opens the ports and serves viewers until ctx ends. It returns when the

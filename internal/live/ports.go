@@ -151,6 +151,23 @@ func addresses(o Options) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
+// networked reports whether this machine has a network. Without one the only
+// browser that can reach us runs on it, and browsers do not use loopback alone
+// for WebRTC: Chromium then finds no address of its own and waits forever.
+func networked() bool {
+	all, err := net.Interfaces()
+	if err != nil {
+		return true // not known: let the browser try
+	}
+	return slices.ContainsFunc(all, func(i net.Interface) bool {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
+			return false
+		}
+		addrs, err := i.Addrs()
+		return err == nil && len(addrs) > 0
+	})
+}
+
 // offered reports whether ip may be named to viewers as a TCP candidate.
 func (p *ports) offered(ip net.IP) bool {
 	addr, ok := netip.AddrFromSlice(ip)
