@@ -20,6 +20,8 @@ import (
 
 // CLI lists the commands. The order is the order of the help page.
 type CLI struct {
+	Run     RunCmd     `cmd:"" help:"Record cameras and serve the pages."`
+	Demo    DemoCmd    `cmd:"" help:"A simulated town, recorded and watched, in one command."`
 	Check   CheckCmd   `cmd:"" help:"Read a configuration file and say what run would do. Starts nothing."`
 	Keygen  KeygenCmd  `cmd:"" help:"Make an identity: what opens recordings."`
 	Unseal  UnsealCmd  `cmd:"" help:"Open sealed segments with an identity."`
