@@ -42,6 +42,9 @@ func (c *Challenge) strength() int {
 	if c.Scheme == "basic" {
 		return 1
 	}
+	if c.Scheme != "digest" {
+		return 0
+	}
 	switch name, _ := c.hashName(); name {
 	case "MD5":
 		return 2

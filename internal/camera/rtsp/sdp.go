@@ -223,9 +223,17 @@ func (d *Description) fmtp(m *Media, s string) {
 	}
 }
 
-// complete fills in what the static types say where the camera says nothing.
+// complete fills in what the static types say where the camera says nothing. A
+// picture of a type that nobody explains is H.265 if it has its parameters, else
+// taken for H.264: what comes will tell.
 func (m *Media) complete() {
 	for _, p := range m.Payloads {
+		if p.Encoding == "" && p.Type >= 96 && m.Kind == "video" {
+			p.Encoding = "H264"
+			if p.Params["sprop-sps"] != "" {
+				p.Encoding = "H265"
+			}
+		}
 		known, ok := static[p.Type]
 		if !ok || p.Encoding != "" && p.Encoding != known.Encoding {
 			continue
