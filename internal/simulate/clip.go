@@ -37,9 +37,10 @@ type unit struct {
 // trusted than a camera.
 const (
 	maxFile   = 1 << 30
-	maxUnits  = 2_000_000
+	maxUnits  = 1_000_000
 	maxParams = 64 << 10
 	maxUnit   = 16 << 20
+	maxLoop   = 24 * 3600 // seconds
 )
 
 var errNoVideo = errors.New("no video that can be played: want H.264, H.265 or MJPEG")
@@ -68,8 +69,11 @@ func demux(name string, data []byte) (*clip, error) {
 	c := &clip{name: name}
 	for _, t := range tracks {
 		t.tidy()
-		if len(t.units) == 0 || t.dur <= 0 {
+		if len(t.units) == 0 || t.dur <= 0 || t.format.ClockRate <= 0 {
 			continue
+		}
+		if t.dur/int64(t.format.ClockRate) > maxLoop {
+			return nil, fmt.Errorf("%q: lasts longer than %d hours", name, maxLoop/3600)
 		}
 		switch {
 		case t.format.Codec.Video() && c.video == nil:
@@ -79,9 +83,6 @@ func demux(name string, data []byte) (*clip, error) {
 		}
 	}
 	if c.video == nil {
-		return nil, fmt.Errorf("%q: %w", name, errNoVideo)
-	}
-	if c.video.units[0].dts == c.video.dur {
 		return nil, fmt.Errorf("%q: %w", name, errNoVideo)
 	}
 	return c, nil

@@ -92,6 +92,9 @@ func (f *fragment) run(b []byte) error {
 		return errShort
 	}
 	flags, count := be32(b)&0xffffff, int(be32(b[4:]))
+	if count > maxUnits {
+		return fmt.Errorf("more than %d frames", maxUnits)
+	}
 	r := words{b: b[8:]}
 	if flags&1 != 0 {
 		f.at = f.base + int64(int32(r.next()))

@@ -108,7 +108,8 @@ type pacer struct {
 	wake  chan struct{}
 
 	feeds   feedHeap // owned by run
-	scratch []byte
+	scratch []byte   // the frame being sent
+	ones    []byte   // for filler
 }
 
 func newPacer() *pacer { return &pacer{wake: make(chan struct{}, 1)} }
@@ -208,7 +209,7 @@ func (p *pacer) send(f *feed, now time.Time) {
 	}
 	buf := append(p.scratch[:0], fr.buf...)
 	if fr.filler > 0 {
-		buf, _ = appendFiller(buf, fr.filler, f.plan.format.Codec == media.H265, lastPacket(buf))
+		buf = appendFiller(buf, fr.filler, f.plan.format.Codec == media.H265, lastPacket(buf), &p.ones)
 	}
 	f.rtp.stamp(buf, ts)
 	p.scratch = buf
@@ -218,7 +219,7 @@ func (p *pacer) send(f *feed, now time.Time) {
 	head := len(buf)
 	if now.After(f.report) {
 		f.report = now.Add(reportEvery)
-		buf = f.rtp.senderReport(buf, now, f.clockAt(now))
+		buf = f.rtp.senderReport(buf, now, f.clockAt(now)+ts-f.timestamp())
 		p.scratch = buf
 	}
 	if !f.deliver(buf, head) {

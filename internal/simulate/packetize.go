@@ -62,6 +62,9 @@ func newPlan(t *track, bitrate int) (*plan, error) {
 	return p, nil
 }
 
+// maxFiller bounds the filler of one frame, for footage with long pauses.
+const maxFiller = 1 << 20
+
 // fill decides how much filler each frame carries so that the stream keeps to
 // its rate. A large keyframe is made up for by the frames behind it.
 func (p *plan) fill(bitrate int64) {
@@ -73,7 +76,7 @@ func (p *plan) fill(bitrate int64) {
 		}
 		sent += int64(len(p.frames[i].buf))
 		if due := scale(end, bitrate/8, p.clock); due > sent+64 {
-			p.frames[i].filler = int(due - sent)
+			p.frames[i].filler = int(min(due-sent, maxFiller))
 			sent = due
 		}
 	}
@@ -183,28 +186,24 @@ func (w *packetWriter) nal(n []byte, h265 bool) {
 
 // appendFiller adds packets with one filler data NAL unit (H.264 7.3.2.7 type
 // 12, H.265 7.3.2.8 type 38) of about n bytes, and moves the marker bit to the
-// last of them. Begin is where the frame begins in buf, last its last packet.
-func appendFiller(buf []byte, n int, h265 bool, last int) (out []byte, packets int) {
+// last of them. Last is where the frame's last packet begins in buf; ones is
+// room that is used again.
+func appendFiller(buf []byte, n int, h265 bool, last int, ones *[]byte) []byte {
 	w := packetWriter{buf: buf, last: last}
 	w.buf[last+frameHeader+1] &^= 0x80
 	n = max(n-frameHeader-rtpHeader, 3)
-	w.nal(fillerNAL(n, h265), h265)
-	w.mark()
-	return w.buf, w.packets
-}
-
-// fillerNAL is a filler data NAL unit of n bytes.
-func fillerNAL(n int, h265 bool) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = 0xff
+	for len(*ones) < n {
+		*ones = append(*ones, 0xff)
 	}
-	b[0] = 12
+	nal := (*ones)[:n]
+	nal[0], nal[1], nal[n-1] = 12, 0xff, 0x80
 	if h265 {
-		b[0], b[1] = 38<<1, 1
+		nal[0], nal[1] = 38<<1, 1
 	}
-	b[n-1] = 0x80
-	return b
+	w.nal(nal, h265)
+	w.mark()
+	nal[0], nal[1], nal[n-1] = 0xff, 0xff, 0xff
+	return w.buf
 }
 
 // rtpStream is what makes a plan's packets those of one session.
