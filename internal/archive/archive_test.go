@@ -43,7 +43,7 @@ type house struct {
 
 func newHouse(t *testing.T, change ...func(*archive.Options)) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), faults: archivetest.New(disk.OS{}), now: noon.Add(time.Hour)}
+	h := &house{t: t, dir: memory(t), faults: &archivetest.Faults{FS: disk.OS{}, Quick: true}, now: noon.Add(time.Hour)}
 	h.o = archive.Options{
 		Root: filepath.Join(h.dir, "archive"), FS: h.faults, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now },
@@ -60,6 +60,17 @@ func newHouse(t *testing.T, change ...func(*archive.Options)) *house {
 	t.Cleanup(func() { h.leave() })
 	h.recover()
 	return h
+}
+
+// memory is a folder that syncs quickly where the system has one: these tests
+// sync often and cut no power.
+func memory(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "archive")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func (h *house) open() {

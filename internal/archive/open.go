@@ -31,6 +31,9 @@ type Archive struct {
 	dirty atomic.Bool
 	wake  chan struct{} // asks for retention soon; holds one
 
+	// turn is held by those who finish segments and those who delete them.
+	turn sync.Mutex
+
 	mu         sync.Mutex // guards all below
 	lock       io.Closer  // nil until Recover
 	policy     Policy

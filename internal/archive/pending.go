@@ -334,6 +334,8 @@ func (a *Archive) postpone(w work) {
 
 // retry goes on with what could not be finished.
 func (a *Archive) retry(ctx context.Context) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	a.mu.Lock()
 	list := a.unfinished
 	a.unfinished = nil
@@ -345,7 +347,10 @@ func (a *Archive) retry(ctx context.Context) {
 			}
 			continue
 		}
-		err := a.advance(ctx, &w)
+		err := a.there(w)
+		if err == nil {
+			err = a.advance(ctx, &w)
+		}
 		switch {
 		case err == nil:
 			a.closed(w)
@@ -364,6 +369,16 @@ func (a *Archive) retry(ctx context.Context) {
 	if len(list) > 0 {
 		a.refresh()
 	}
+}
+
+// there refuses to add a row for a file that is gone: when only the answer of
+// the insert was lost, retention may have deleted the segment since.
+func (a *Archive) there(w work) error {
+	if w.step != stepRow {
+		return nil
+	}
+	_, err := a.fs.Stat(a.path(w.part))
+	return err
 }
 
 // vanished reports whether there is no file any more to finish.

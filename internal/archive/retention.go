@@ -49,6 +49,8 @@ const batch = 64
 // keep deletes what the policy no longer keeps, the oldest first, never what
 // a hold covers.
 func (a *Archive) keep(ctx context.Context) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	if err := a.retain(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("retention did not finish", "err", a.noteError(err))
 	}
@@ -328,11 +330,22 @@ func (a *Archive) dropGaps(ctx context.Context, policy Policy) error {
 		if !ok {
 			continue
 		}
-		if err := a.dropGapsBefore(ctx, s, first); err != nil {
+		if err := a.dropGapsBefore(ctx, s, a.firstOpen(s.StreamID, first)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// firstOpen is when the first segment of a stream begins that has no row yet,
+// or t if that is earlier: a gap after it is still needed.
+func (a *Archive) firstOpen(id StreamID, t time.Time) time.Time {
+	for _, p := range a.pendings() {
+		if p.id == id && p.at.Before(t) {
+			t = p.at
+		}
+	}
+	return t
 }
 
 func (a *Archive) dropGapsBefore(ctx context.Context, s stream, t time.Time) error {

@@ -29,9 +29,11 @@ func (a *Archive) Run(ctx context.Context) error {
 	wg.Go(func() {
 		every(ctx, syncEvery, nil, func() {
 			a.syncAll()
-			a.retry(ctx)
 			a.look()
 		})
+	})
+	wg.Go(func() {
+		every(ctx, syncEvery, nil, func() { a.retry(ctx) })
 	})
 	wg.Go(func() {
 		every(ctx, keepEvery, a.wake, func() { a.keep(ctx) })

@@ -32,9 +32,12 @@ var Ops = []string{
 	"readdir", "stat", "syncfs", "free", "lock",
 }
 
-// Faults is a store some of whose calls go wrong. It counts all of them.
+// Faults is a store some of whose calls go wrong. It counts all of them. All is
+// well until [Faults.Set].
 type Faults struct {
 	disk.FS // the store behind, required
+	// Quick leaves out the syncs that should succeed: a test cuts no power.
+	Quick bool
 
 	mu     sync.Mutex
 	faults []Fault
@@ -43,9 +46,6 @@ type Faults struct {
 }
 
 var _ disk.FS = (*Faults)(nil)
-
-// New wraps a store.
-func New(under disk.FS) *Faults { return &Faults{FS: under, counts: map[string]int{}} }
 
 // Set replaces the faults and counts from zero again.
 func (f *Faults) Set(faults ...Fault) {
@@ -75,6 +75,9 @@ func (f *Faults) SetFree(answer func() (free, total int64)) {
 // meet counts a call and says what becomes of it.
 func (f *Faults) meet(op string) (err error, done bool) {
 	f.mu.Lock()
+	if f.counts == nil {
+		f.counts = map[string]int{}
+	}
 	f.counts[op]++
 	f.counts[""]++
 	var stall time.Duration
@@ -106,6 +109,13 @@ func (f *Faults) do(op, path string, call func() error) error {
 		}
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}
+}
+
+func (f *Faults) quick(sync func() error) func() error {
+	if f.Quick {
+		return func() error { return nil }
+	}
+	return sync
 }
 
 func (f *Faults) opening(op, name string, call func() (disk.File, error)) (out disk.File, err error) {
@@ -148,11 +158,11 @@ func (f *Faults) MkdirAll(dir string) error {
 }
 
 func (f *Faults) SyncDir(dir string) error {
-	return f.do("syncdir", dir, func() error { return f.FS.SyncDir(dir) })
+	return f.do("syncdir", dir, f.quick(func() error { return f.FS.SyncDir(dir) }))
 }
 
 func (f *Faults) SyncFS(dir string) error {
-	return f.do("syncfs", dir, func() error { return f.FS.SyncFS(dir) })
+	return f.do("syncfs", dir, f.quick(func() error { return f.FS.SyncFS(dir) }))
 }
 
 func (f *Faults) ReadDir(dir string) (out []fs.DirEntry, err error) {
@@ -215,7 +225,7 @@ func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
 	return f.File.ReadAt(p, off)
 }
 
-func (f *file) Sync() error { return f.fs.do("sync", f.name, f.File.Sync) }
+func (f *file) Sync() error { return f.fs.do("sync", f.name, f.fs.quick(f.File.Sync)) }
 
 func (f *file) Truncate(n int64) error {
 	return f.fs.do("truncate", f.name, func() error { return f.File.Truncate(n) })
