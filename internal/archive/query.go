@@ -17,7 +17,8 @@ const (
 
 // Timeline says what was recorded of a stream. It does not walk the segments,
 // so a month costs what its gaps cost. Where there are very many gaps, near
-// ones are shown as one.
+// ones are shown as one of the same length together: ask for a shorter span to
+// see each.
 func (a *Archive) Timeline(ctx context.Context, id StreamID, from, to time.Time) (Timeline, error) {
 	var t Timeline
 	n, ok, err := a.x.find(ctx, id)
@@ -65,25 +66,30 @@ func joinGaps(in []Gap) []Gap {
 	return out
 }
 
-// coarsen joins gaps that lie near each other until there are few enough. The
-// longest lends its reason.
+// coarsen shows gaps that begin near each other as one, as long as they are
+// together, when there are very many: so a flapping camera is still seen to
+// have recorded as much as it did. The longest lends its reason.
 func coarsen(in []Gap) []Gap {
-	for near := time.Second; len(in) > maxGaps; near *= 2 {
-		var out []Gap
-		var longest time.Duration
-		for _, g := range in {
-			if n := len(out); n > 0 && g.Start.Sub(out[n-1].End) < near {
-				if d := g.End.Sub(g.Start); d > longest {
-					out[n-1].Reason, longest = g.Reason, d
-				}
-				out[n-1].End = g.End
-				continue
-			}
-			out, longest = append(out, g), g.End.Sub(g.Start)
-		}
-		in = out
+	if len(in) <= maxGaps {
+		return in
 	}
-	return in
+	width := in[len(in)-1].Start.Sub(in[0].Start)/maxGaps + 1
+	var out []Gap
+	var longest time.Duration
+	var of time.Duration // which stretch of that width the last one stands for
+	for _, g := range in {
+		d, n := g.End.Sub(g.Start), len(out)-1
+		stretch := g.Start.Sub(in[0].Start) / width
+		if n < 0 || stretch != of {
+			out, longest, of = append(out, g), d, stretch
+			continue
+		}
+		out[n].End = out[n].End.Add(d)
+		if d > longest {
+			out[n].Reason, longest = g.Reason, d
+		}
+	}
+	return out
 }
 
 func joinMarks(in []Mark) []Mark {
