@@ -85,7 +85,19 @@ func demux(name string, data []byte) (*clip, error) {
 	if c.video == nil {
 		return nil, fmt.Errorf("%q: %w", name, errNoVideo)
 	}
+	if c.audio != nil {
+		c.audio.trim(scale(c.video.dur, int64(c.audio.format.ClockRate), int64(c.video.format.ClockRate)))
+	}
 	return c, nil
+}
+
+// trim leaves out what begins at or after end. Sound that ends before the
+// pictures loops by itself: better out of step than with a hole.
+func (t *track) trim(end int64) {
+	if i := slices.IndexFunc(t.units, func(u unit) bool { return u.dts >= end }); i > 0 {
+		t.dur = t.units[i].dts
+		t.units = t.units[:i]
+	}
 }
 
 // tidy makes the times of a track fit for looping: the first frame is a

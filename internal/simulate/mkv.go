@@ -349,6 +349,7 @@ func (t *mkvTrack) finish() {
 			t.units[i].data = fourByteLengths(t.units[i].data, t.lengthSize)
 		}
 	}
+	t.snap()
 	shown := make([]int64, len(t.units))
 	for i, u := range t.units {
 		shown[i] = u.pts
@@ -364,6 +365,24 @@ func (t *mkvTrack) finish() {
 	}
 	t.dur = last + max(step, 1_000_000)
 	t.rescale(1e9)
+}
+
+// snap undoes the rounding to whole milliseconds where the file says how long
+// a frame lasts and every time is near a multiple of that.
+func (t *mkvTrack) snap() {
+	if t.frame < 1_000_000 {
+		return
+	}
+	first := t.units[0].pts
+	near := func(ns int64) int64 { return (ns - first + t.frame/2) / t.frame * t.frame }
+	for _, u := range t.units {
+		if d := u.pts - first - near(u.pts); d < -2_000_000 || d > 2_000_000 {
+			return
+		}
+	}
+	for i := range t.units {
+		t.units[i].pts = near(t.units[i].pts)
+	}
 }
 
 // audioTimes counts frames of n samples instead of trusting times in whole
