@@ -5,8 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -254,5 +257,30 @@ func TestRunEndsEverybody(t *testing.T) {
 	}
 	if _, _, err := h.enter(WayFMP4, "gate", "main", ""); err != errStopped {
 		t.Errorf("after Run: enter = %v, want %v", err, errStopped)
+	}
+}
+
+func TestRunRefusesAPortThatIsTaken(t *testing.T) {
+	noneLeft(t)
+	var taken []net.PacketConn
+	port := 0
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		conn, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			t.Skipf("cannot take the port: %v", err)
+		}
+		defer conn.Close()
+		port = conn.LocalAddr().(*net.UDPAddr).Port
+		taken = append(taken, conn)
+	}
+	l, err := New(Options{
+		Streams: func(string, string) (*media.Stream, bool) { return nil, false },
+		UDPPort: port, LoopbackOnly: true, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), taken[0].LocalAddr().String()) {
+		t.Errorf("Run = %v, want an error that names %s", err, taken[0].LocalAddr())
 	}
 }

@@ -32,13 +32,14 @@ type ports struct {
 	mu     sync.Mutex
 	port   int // 0 until the first socket is open
 	muxes  map[netip.Addr]*ice.UDPMuxDefault
-	tcp    *ice.TCPMuxDefault // nil if it cannot be had
-	tried  bool               // to open the TCP port
+	tcp    *ice.TCPMuxDefault  // nil if it cannot be had
+	tried  bool                // to open the TCP port
+	failed map[netip.Addr]bool // addresses without a port, said once
 	closed bool
 }
 
 func openPorts(o Options) (*ports, error) {
-	p := &ports{o: o, log: iceLog(o.Log), port: o.UDPPort, muxes: map[netip.Addr]*ice.UDPMuxDefault{}}
+	p := &ports{o: o, log: iceLog(o.Log), port: o.UDPPort, muxes: map[netip.Addr]*ice.UDPMuxDefault{}, failed: map[netip.Addr]bool{}}
 	if err := p.refresh(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -85,18 +86,20 @@ func (p *ports) refresh() error {
 		if p.muxes[addr] != nil {
 			continue
 		}
-		if err := p.open(addr); err != nil {
+		err := p.open(addr)
+		if err != nil {
 			failed = errors.Join(failed, err)
 		}
+		if err != nil && !p.failed[addr] {
+			p.o.Log.Warn("live: address without a port for WebRTC", "err", err)
+		}
+		p.failed[addr] = err != nil
 	}
 	if len(p.muxes) == 0 {
 		return failed // nil on a machine that starts before its network
 	}
-	if failed != nil {
-		// One address that cannot be had (an IPv6 address still being checked
-		// for duplicates) does not keep the others from being used.
-		p.o.Log.Debug("live: address without a port for WebRTC", "err", failed)
-	}
+	// One address that cannot be had (an IPv6 address still being checked for
+	// duplicates) does not keep the others from being used.
 	if !p.tried {
 		p.openTCP()
 	}
