@@ -52,8 +52,8 @@ type Options struct {
 
 	TLS TLS // for rtsps
 
-	// NoVideoAfter is how long a connected camera may send no picture before
-	// the connection is given up. Zero means 10 s.
+	// NoVideoAfter is how long a connected camera may send no picture, or none
+	// that can be shown, before the connection is given up. Zero means 10 s.
 	NoVideoAfter time.Duration
 	// Batch is how long packets may gather in the socket while nobody watches
 	// live. Zero means 80 ms.

@@ -20,10 +20,9 @@ const (
 	// datagrams down while they fill the kernel's buffer.
 	datagramTick = 20 * time.Millisecond
 
-	reportEvery   = 5 * time.Second
-	keyframeAfter = 10 * time.Second // without a keyframe, before giving up
-	provenAfter   = 10 * time.Second // of live video, before failures are forgotten
-	setupTimeout  = 40 * time.Second // from the first packet out to the first in
+	reportEvery  = 5 * time.Second
+	provenAfter  = 10 * time.Second // of live video, before failures are forgotten
+	setupTimeout = 40 * time.Second // from the first packet out to the first in
 )
 
 // session is one connection to a camera.
@@ -185,7 +184,7 @@ func (s *session) judge(now time.Time) error {
 		return fmt.Errorf("%w for %s", errNoData, s.c.o.NoVideoAfter)
 	case now.Sub(latest(seen, s.begun)) > s.c.o.NoVideoAfter:
 		return fmt.Errorf("%w for %s", errNoVideo, s.c.o.NoVideoAfter)
-	case now.Sub(s.last) <= max(keyframeAfter, s.c.o.NoVideoAfter):
+	case now.Sub(s.last) <= s.c.o.NoVideoAfter:
 		return nil
 	case s.receiver.Unreadable():
 		return errUnreadable
