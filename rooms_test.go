@@ -144,7 +144,7 @@ func TestCheckTreeFindsWhatIsForbidden(t *testing.T) {
 func TestCheckTreeAllows(t *testing.T) {
 	const doc = "// Package x does something.\n"
 	tree := fstest.MapFS{
-		"internal/media/media.go":          {Data: []byte(doc + `package media; var table = map[string]int{"a": 1}; func f() { table := 1; table++; _ = table }`)},
+		"internal/media/media.go":          {Data: []byte(doc + `package media; var table = map[string]int{"a": 1}; var _ = table; func f() { table := 1; table++; _ = table }`)},
 		"internal/media/fmp4/fmp4.go":      {Data: []byte(doc + `package fmp4; import _ "` + module + `/internal/media"`)},
 		"internal/camera/camera_test.go":   {Data: []byte(`package camera; import _ "` + module + `/internal/simulate"; var n int; func f() { n++ }`)},
 		"internal/seal/seal.go":            {Data: []byte(doc + `package seal; import _ "filippo.io/age"`)},
@@ -383,7 +383,7 @@ func (c *checker) checkState(f *source, vars map[string]*ast.ValueSpec) {
 	reported := make(map[string]bool)
 	changed := func(e ast.Expr) {
 		id := rootIdent(e)
-		if id == nil || vars[id.Name] == nil || reported[id.Name] {
+		if id == nil || id.Name == "_" || vars[id.Name] == nil || reported[id.Name] {
 			return
 		}
 		// Without Obj the name is of another file of the package; with one, it
