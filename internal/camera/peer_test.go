@@ -2,12 +2,23 @@ package camera
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"image/jpeg"
 	"io"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +165,7 @@ func record(t *testing.T, o Options, want int, limit time.Duration) (*collector,
 
 func TestPeer(t *testing.T) {
 	video := shared(t, "video")
+	const h264 = "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
 	for _, tt := range []struct {
 		name, auth, launch string
 		transport          Transport
@@ -162,26 +174,104 @@ func TestPeer(t *testing.T) {
 		clip               string
 		want               int
 	}{
-		{"H.264, digest", "digest", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", Auto, media.H264, 0, "road-traffic.mp4", 50},
-		{"H.264, basic", "basic", "qtdemux ! h264parse ! rtph264pay name=pay0 pt=96", TCP, media.H264, 0, "road-traffic.mp4", 30},
-		{"H.264, UDP", "digest", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", UDP, media.H264, 0, "road-traffic.mp4", 50},
-		{"H.264, HTTP tunnel", "none", "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96", HTTP, media.H264, 0, "road-traffic.mp4", 50},
-		{"H.265", "none", "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96", TCP, media.H265, 0, "carpark-h265.mp4", 30},
-		{"MJPEG", "none", "avidemux ! jpegparse ! rtpjpegpay name=pay0 pt=26", TCP, media.MJPEG, 0, "plaza-mjpeg.avi", 20},
-		{"AAC", "none", "qtdemux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97", TCP, media.H264, media.AAC, "road-aac.mp4", 50},
-		{"G.711", "none", "matroskademux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! rtppcmapay name=pay1 pt=8", TCP, media.H264, media.PCMA, "room-pcma.mkv", 20},
+		{"H.264, digest", "digest", h264, Auto, media.H264, 0, "road-traffic.mp4", 40},
+		{"H.264, basic, sets in the description only", "basic", "qtdemux ! h264parse ! rtph264pay name=pay0 pt=96", TCP, media.H264, 0, "road-traffic.mp4", 20},
+		{"H.264, UDP", "digest", h264, UDP, media.H264, 0, "road-traffic.mp4", 40},
+		{"H.264, HTTP tunnel", "none", h264, HTTP, media.H264, 0, "road-traffic.mp4", 40},
+		{"H.264, RTSPS, pinned", "tls", h264, Auto, media.H264, 0, "road-traffic.mp4", 40},
+		{"H.265", "none", "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96", TCP, media.H265, 0, "carpark-h265.mp4", 20},
+		{"MJPEG", "none", "avidemux ! jpegparse ! rtpjpegpay name=pay0 pt=26", TCP, media.MJPEG, 0, "plaza-mjpeg.avi", 15},
+		{"AAC", "none", "qtdemux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97", TCP, media.H264, media.AAC, "road-aac.mp4", 40},
+		{"G.711", "none", "matroskademux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! rtppcmapay name=pay1 pt=8", TCP, media.H264, media.PCMA, "room-pcma.mkv", 15},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			port := peer(t, tt.auth, fmt.Sprintf("( filesrc location=%s ! %s )", filepath.Join(video, tt.clip), tt.launch))
-			c, state := record(t, Options{
-				URL: "rtsp://127.0.0.1:" + port + "/cam", Username: "cam", Password: "watch-test", Transport: tt.transport,
-			}, tt.want, 15*time.Second)
+			o := Options{Username: "cam", Password: "watch-test", Transport: tt.transport}
+			scheme, more := "rtsp", []string(nil)
+			if tt.auth == "tls" {
+				var cert, key string
+				cert, key, o.TLS.Pin = certificate(t)
+				scheme, more = "rtsps", []string{cert, key}
+			}
+			clip := filepath.Join(video, tt.clip)
+			port := peer(t, tt.auth, fmt.Sprintf("( filesrc location=%s ! %s )", clip, tt.launch), more...)
+			o.URL = scheme + "://127.0.0.1:" + port + "/cam"
+			c, state := record(t, o, tt.want, 15*time.Second)
 			check(t, c, tt.want, tt.codec, tt.audio)
+			compare(t, c, clip, tt.codec)
 			if state.Lost > 0 {
 				t.Errorf("%d packets lost", state.Lost)
 			}
 		})
+	}
+}
+
+// certificate makes one for 127.0.0.1 and returns its files and its pin.
+func certificate(t *testing.T) (cert, key, pin string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key, fmt.Sprintf("%x", sha256.Sum256(der))
+}
+
+// compare wants the pictures to be those of the clip, byte for byte, none missing
+// and none twice. JPEGs get new headers on the way, so only their scans count.
+func compare(t *testing.T, c *collector, clip string, codec media.Codec) {
+	t.Helper()
+	probe, err := exec.LookPath("ffprobe")
+	if err != nil {
+		t.Log("ffprobe is not installed: bytes not compared")
+		return
+	}
+	if codec == media.MJPEG {
+		for i, g := range c.video {
+			if _, err := jpeg.Decode(bytes.NewReader(g.data)); err != nil && g.data != nil {
+				t.Errorf("picture %d: %v", i, err)
+			}
+		}
+		return
+	}
+	out, err := exec.Command(probe, "-v", "error", "-select_streams", "v", "-show_entries", "packet=data_hash", "-show_data_hash", "md5", "-of", "csv=p=0", clip).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(out)) {
+		want = append(want, strings.TrimPrefix(strings.Trim(line, ",\n\r "), "MD5:"))
+	}
+	at := -1 // where in the clip the first picture compared lies
+	for i, g := range c.video {
+		// The H.265 clip repeats its parameter sets in keyframes, samples do not.
+		if g.data == nil || codec == media.H265 && g.key {
+			continue
+		}
+		sum := fmt.Sprintf("%x", md5.Sum(g.data))
+		if at < 0 {
+			if at = slices.Index(want, sum) - i; at < -i {
+				t.Fatalf("picture %d, of %d bytes, is none of the clip's %d", i, g.size, len(want))
+			}
+		}
+		if want[(at+i)%len(want)] != sum {
+			t.Fatalf("picture %d is not picture %d of the clip", i, at+i)
+		}
 	}
 }
 

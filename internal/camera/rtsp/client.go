@@ -104,6 +104,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 func (c *Client) dial(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.c.Patience)
 	defer cancel()
+	c.stream.records = c.address.secure
 	if c.c.Transport == HTTP {
 		t, err := openTunnel(ctx, c)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // Poll reads everything that has come and returns without waiting. It must be
 // called in short intervals after Play.
 func (c *Client) Poll() error {
-	for range 64 { // a camera faster than we read must not hold us for ever
+	for range 256 { // a camera faster than we read must not hold us for ever
 		more, err := c.stream.fill()
 		if err != nil {
 			if isNothing(err) {

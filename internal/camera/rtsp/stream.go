@@ -19,6 +19,7 @@ type Handler interface {
 // interleaved frames (RFC 2326, 10.12).
 type stream struct {
 	conn    net.Conn // a *socket, or TLS above one, or a tunnel
+	records bool     // a read returns at most one TLS record
 	rest    []byte   // the beginning of a frame that is not whole yet
 	open    *assembler
 	skipped int // bytes of rubbish since something made sense
@@ -52,7 +53,8 @@ func (s *stream) fill() (more bool, err error) {
 	if err == io.EOF {
 		return false, err
 	}
-	return kept+n == len(buf), nil
+	// TLS hands out one record at a time, however much there is.
+	return kept+n == len(buf) || s.records, nil
 }
 
 // parse deals with everything whole in b and returns how much that was.
