@@ -44,7 +44,7 @@ func browser(t testing.TB) context.Context {
 		}
 	}))
 	t.Cleanup(stop)
-	ctx, cut := context.WithTimeout(ctx, 90*time.Second)
+	ctx, cut := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(cut)
 	return ctx
 }
@@ -73,7 +73,8 @@ func eventually(t testing.TB, ctx context.Context, expr string) {
 		}
 		if time.Now().After(end) {
 			shot(t, ctx, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
-			t.Fatalf("never: %s\npage says: %s", expr, js[string](t, ctx, "document.body.innerText"))
+			state := js[string](t, ctx, `[...document.querySelectorAll("video")].map(v => [v.currentTime, v.paused, v.seeking, v.readyState, v.error?.message, ...Array.from({length: v.buffered.length}, (_, i) => v.buffered.start(i) + "-" + v.buffered.end(i))].join(" ")).join("\n") + "\n" + performance.getEntriesByType("mark").slice(-12).map(e => [e.name, e.startTime.toFixed(), JSON.stringify(e.detail)].join(" ")).join("\n") + "\nnow " + performance.now() + " wall " + document.querySelector("watch-player")?.wall`)
+			t.Fatalf("never: %s\npage says: %s\nvideos: %s", expr, js[string](t, ctx, "document.body.innerText"), state)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

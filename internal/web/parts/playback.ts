@@ -183,6 +183,7 @@ export class Playback {
     const target = from - seg.start;
     let index = await this.#index(job, seg, target);
     if (!index) return;
+    if (how === "seek") performance.mark("watch:indexed");
     const chosen = this.#choose(index);
     const k = lastBefore(index.keyframes, target);
     if (k < 0) throw new Failure("damaged", `${seg.url}: no keyframe`);
@@ -197,6 +198,7 @@ export class Playback {
       const end = next?.offset ?? index.end;
       if (end > offset) await this.#append(job, seg, chosen, offset, end);
       if (job !== this.#job || how === "keyframe") return;
+      if (how === "seek") performance.mark("watch:appended");
       offset = Math.max(offset, end);
       at = next?.at ?? at;
       if (offset < index.end) {
