@@ -54,7 +54,8 @@ type TLSConfig struct {
 	//	auto   files where Cert is set, acme where Domain is set, off on a
 	//	       loopback address, else local
 	//	local  a certificate made by the server itself and kept in Data; browsers
-	//	       warn once, the fingerprint to compare is printed at start
+	//	       warn once, the fingerprint to compare is printed at start; not for
+	//	       a loopback address
 	//	files  Cert and Key
 	//	acme   a certificate for Domain from Let's Encrypt; port 443 of the domain
 	//	       must reach this server
@@ -202,6 +203,8 @@ func (t TLSConfig) validate(mode string, loopback bool) error {
 		return fmt.Errorf("tls.mode: %q: want one of %s", t.Mode, strings.Join(tlsModes, ", "))
 	case mode == "off" && !loopback:
 		return errors.New("tls.mode: off: plain HTTP is only for a loopback address; want local, files or acme")
+	case mode == "local" && loopback:
+		return errors.New("tls.mode: local: a loopback address is plain HTTP; want auto, or an address that others can reach")
 	case mode == "files" && (t.Cert == "" || t.Key == ""):
 		return errors.New("tls.mode: files: want tls.cert and tls.key")
 	case mode == "acme" && t.Domain == "":

@@ -97,6 +97,8 @@ func TestResolveTLS(t *testing.T) {
 		{"192.0.2.1:1", TLSConfig{Mode: "auto", Cert: "c", Key: "k"}, "files", true},
 		{":443", TLSConfig{Mode: "auto", Domain: "example.org"}, "acme", true},
 		{":443", TLSConfig{Mode: "auto", Domain: "https://example.org"}, "acme", false},
+		{":1", TLSConfig{Mode: "local"}, "local", true},
+		{"127.0.0.1:1", TLSConfig{Mode: "local"}, "local", false},
 		{":1", TLSConfig{Mode: "off"}, "off", false},
 		{":1", TLSConfig{Mode: "files", Cert: "c"}, "files", false},
 		{":1", TLSConfig{Mode: "acme"}, "acme", false},

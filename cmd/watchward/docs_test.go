@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/watchward/watchward/internal/db"
+	"github.com/watchward/watchward/internal/estate"
 )
 
 var update = flag.Bool("update", false, "write docs/reference/cli.md anew")
@@ -60,6 +64,36 @@ func eachField(t reflect.Type, prefix string, do func(name string)) {
 			continue
 		}
 		do(name)
+	}
+}
+
+// TestExamples reads what the examples give people to copy.
+func TestExamples(t *testing.T) {
+	const dir = "../../examples/one-site/"
+	c, err := LoadConfig(dir + "watchward.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	database, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "watchward.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	e, err := estate.Open(t.Context(), estate.Options{DB: database, Key: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cameras, err := os.Open(dir + "cameras.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cameras.Close()
+	report, err := e.ImportCSV(t.Context(), cameras)
+	if err != nil || len(report.Errors) > 0 || len(report.Added) != 2 {
+		t.Errorf("import cameras.csv: added %d, errors %v, %v", len(report.Added), report.Errors, err)
 	}
 }
 
