@@ -8,14 +8,11 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -49,20 +46,15 @@ func run(web, out, tests string) error {
 	return bundleProduct(root, out)
 }
 
-// bundleProduct builds the worker first: the page's script names it by its
-// hash, so that a browser never pairs a new page with an old worker.
+// bundleProduct builds the page's script, which is a module and finds the
+// worker beside itself, the worker, and the licences of what is in them.
 func bundleProduct(root, out string) error {
 	parts := filepath.Join(root, "parts")
-	worker, err := build(root, api.BuildOptions{EntryPoints: []string{filepath.Join(parts, "worker.ts")}})
+	worker, err := build(root, filepath.Join(parts, "worker.ts"), api.FormatIIFE)
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(worker)
-	url := "/assets/worker.js?v=" + hex.EncodeToString(sum[:6])
-	app, err := build(root, api.BuildOptions{
-		EntryPoints: []string{filepath.Join(parts, "app.ts")},
-		Define:      map[string]string{"WORKER_URL": strconv.Quote(url)},
-	})
+	app, err := build(root, filepath.Join(parts, "app.ts"), api.FormatESModule)
 	if err != nil {
 		return err
 	}
@@ -107,12 +99,12 @@ func licences(root string) ([]byte, error) {
 }
 
 // build bundles one entry point, minified, for browsers of the last years.
-func build(root string, o api.BuildOptions) ([]byte, error) {
+func build(root, entry string, format api.Format) ([]byte, error) {
+	o := api.BuildOptions{EntryPoints: []string{entry}, Format: format}
 	o.AbsWorkingDir = root
 	o.Outdir = "out" // names only: nothing is written
 	o.Bundle = true
 	o.MinifyWhitespace, o.MinifySyntax, o.MinifyIdentifiers = true, true, true
-	o.Format = api.FormatIIFE
 	o.Engines = []api.Engine{
 		{Name: api.EngineChrome, Version: "120"},
 		{Name: api.EngineFirefox, Version: "121"},
@@ -123,10 +115,10 @@ func build(root string, o api.BuildOptions) ([]byte, error) {
 	o.LogLevel = api.LogLevelWarning
 	r := api.Build(o)
 	if len(r.Errors) > 0 {
-		return nil, fmt.Errorf("bundle %q: %d errors", o.EntryPoints[0], len(r.Errors))
+		return nil, fmt.Errorf("bundle %q: %d errors", entry, len(r.Errors))
 	}
 	if len(r.OutputFiles) != 1 {
-		return nil, fmt.Errorf("bundle %q: want one file, got %d", o.EntryPoints[0], len(r.OutputFiles))
+		return nil, fmt.Errorf("bundle %q: want one file, got %d", entry, len(r.OutputFiles))
 	}
 	return r.OutputFiles[0].Contents, nil
 }

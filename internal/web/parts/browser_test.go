@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // browser starts Chromium, or skips: these tests run where
@@ -214,4 +216,73 @@ func TestPlayback(t *testing.T) {
 	if len(f.leaked) > 0 {
 		t.Errorf("a secret reached the server: %q", f.leaked)
 	}
+}
+
+func TestPlaybackOfWhatTheBrowserLacks(t *testing.T) {
+	ctx := browser(t)
+	f := newTown(t)
+	start := millis(time.Now().Add(-2 * time.Minute).Truncate(time.Second))
+	source := []string{"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=10", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration=10"}
+	h264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "20", "-pix_fmt", "yuv420p"}
+	h265 := makeMovie(t, "", append(source[:4:4], "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:bframes=0:keyint=20", "-tag:v", "hvc1")...)
+	alaw := makeMovie(t, "", append(append(slices.Clone(source), h264...), "-c:a", "pcm_alaw", "-f:out", "mov")...)
+	f.addCamera("new", "New", stream("main", "H.265", "live", ""), stream("sub", "H.264", "live", ""))
+	f.addCamera("loud", "Loud", stream("main", "H.264", "live", ""))
+	f.record("new", "main", start, h265, 10_000, "sealed")
+	f.record("new", "sub", start, alaw, 10_000, "sealed")
+	f.record("loud", "main", start, alaw, 10_000, "sealed")
+
+	visit(t, ctx, f.url("/page/player?camera=loud&lang=en")+"#key="+f.reader.String())
+	eventually(t, ctx, player+`?.querySelector("watch-timeline").data`)
+	seek(t, ctx, start+4300)
+	eventually(t, ctx, `document.querySelector(".ww-notice").innerText.includes("sound")`)
+
+	if js[bool](t, ctx, `MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L93.B0"')`) {
+		t.Skip("this browser has H.265")
+	}
+	visit(t, ctx, f.url("/page/player?camera=new&lang=en"))
+	eventually(t, ctx, player+`?.querySelector("watch-timeline").data`)
+	seek(t, ctx, start+4300)
+	eventually(t, ctx, player+`.dataset.stream === "sub" && document.querySelector(".ww-notice").innerText.includes("smaller stream")`)
+}
+
+func TestTimelineByKeyboard(t *testing.T) {
+	ctx := browser(t)
+	f, start, _ := recorded(t)
+	visit(t, ctx, f.url("/page/player?camera=gate&lang=en")+"#key="+f.reader.String())
+	eventually(t, ctx, player+`?.querySelector("watch-timeline").data`)
+	slider := `document.querySelector("[role=slider]")`
+	now := func() int64 { return int64(js[float64](t, ctx, `Number(`+slider+`.getAttribute("aria-valuenow"))`)) }
+	js[any](t, ctx, slider+`.focus(), `+player+`.toggle(), true`)
+	press := func(key string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.KeyEvent(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	press(kb.Home)
+	if got := now(); got-start/1000 > 1 {
+		t.Errorf("Home goes to %d, want %d", got, start/1000)
+	}
+	press(kb.ArrowRight)
+	if got := now(); got <= start/1000 {
+		t.Errorf("the right arrow does not move: %d", got)
+	}
+	span := func() float64 {
+		return js[float64](t, ctx, `(v => v.to - v.from)(document.querySelector("watch-timeline").view)`)
+	}
+	before := span()
+	press("+")
+	if after := span(); after >= before {
+		t.Errorf("+ zooms from %v to %v", before, after)
+	}
+	js[any](t, ctx, fmt.Sprintf(`document.querySelector("watch-timeline").seek(%d, false), true`, start+100_000))
+	eventually(t, ctx, slider+`.getAttribute("aria-valuetext").includes("broke")`)
+	for range 16 {
+		press("-")
+	}
+	if days := span() / 86_400_000; days < 15 {
+		t.Errorf("zoomed out, the strip shows %v days", days)
+	}
+	shot(t, ctx, "timeline-month")
 }

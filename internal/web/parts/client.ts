@@ -2,11 +2,8 @@
 
 import { type Answers, type Envelope, Failure, type Reply, type Request } from "./bridge";
 
-declare const WORKER_URL: string;
-
 /** The worker lies beside the script that this is a part of, under the same version. */
-const script = (document.currentScript as HTMLScriptElement | null)?.src;
-const workerURL = script ? new URL("worker.js", script).href : WORKER_URL;
+const workerURL = new URL("worker.js", import.meta.url);
 
 interface Call {
   resolve(value: unknown): void;

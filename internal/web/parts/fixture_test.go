@@ -173,7 +173,7 @@ func (f *town) page(w http.ResponseWriter, r *http.Request) {
 		"unlock": `<watch-identity mode=button></watch-identity><watch-identity mode=unlock></watch-identity>`,
 	}[r.PathValue("what")]
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprintf(w, `<!doctype html><html lang=%q class=%q><title>parts</title><link rel=stylesheet href=/assets/islands.css><script src=/assets/app.js defer></script>%s</html>`, q.Get("lang"), q.Get("theme"), body)
+	fmt.Fprintf(w, `<!doctype html><html lang=%q class=%q><title>parts</title><link rel=stylesheet href=/assets/islands.css><script src=/assets/app.js type=module></script>%s</html>`, q.Get("lang"), q.Get("theme"), body)
 }
 
 func (f *town) track(r *http.Request) *track {

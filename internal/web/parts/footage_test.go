@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,7 +39,15 @@ func makeMovie(t testing.TB, codecs string, args ...string) movie {
 	}
 	name := filepath.Join(t.TempDir(), "movie.mp4")
 	args = append([]string{"-v", "error", "-nostdin"}, args...)
-	args = append(args, "-f", "mp4", "-movflags", "empty_moov+default_base_moof+frag_keyframe", "-frag_duration", "200000", name)
+	if !slices.Contains(args, "-f:out") {
+		args = append(args, "-f", "mp4")
+	}
+	for i, a := range args {
+		if a == "-f:out" {
+			args[i] = "-f"
+		}
+	}
+	args = append(args, "-movflags", "empty_moov+default_base_moof+frag_keyframe", "-frag_duration", "200000", name)
 	if out, err := exec.Command(ffmpeg, args...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
 	}

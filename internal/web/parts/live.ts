@@ -24,9 +24,8 @@ const maxLag = 1.2;
 export function capabilities(): string[] {
   const can: string[] = [];
   const mse = (codec: string) => "MediaSource" in globalThis && MediaSource.isTypeSupported(`video/mp4; codecs="${codec}"`);
-  if ("RTCPeerConnection" in globalThis) can.push("webrtc");
-  const rtc = new Set("RTCRtpReceiver" in globalThis ? (RTCRtpReceiver.getCapabilities("video")?.codecs.map((c) => c.mimeType.toLowerCase()) ?? []) : []);
-  if (rtc.has("video/h265")) can.push("webrtc-h265");
+  const rtc = "RTCRtpReceiver" in globalThis ? (RTCRtpReceiver.getCapabilities("video")?.codecs ?? []) : [];
+  if (rtc.some((c) => c.mimeType.toLowerCase() === "video/h264")) can.push("webrtc");
   if (mse("avc1.64001f")) can.push("h264");
   if (mse("hvc1.1.6.L93.B0")) can.push("h265");
   if (mse("mp4a.40.2")) can.push("aac");
@@ -49,6 +48,8 @@ export class LiveView {
     readonly camera: string,
     readonly stream: string,
     private readonly changed: (s: LiveState) => void,
+    /** Nobody will want to hear it, as on a wall of many. */
+    private readonly silent = false,
   ) {
     this.video.muted = true;
     this.video.autoplay = true;
@@ -103,7 +104,8 @@ export class LiveView {
   }
 
   async #once(signal: AbortSignal): Promise<void> {
-    const can = capabilities().filter((c) => !this.#noRTC || !c.startsWith("webrtc"));
+    const can = capabilities().filter((c) => !this.#noRTC || c !== "webrtc");
+    if (this.silent) can.push("mute");
     const choice = await api.live(this.camera, this.stream, can, signal);
     this.#set({ phase: "connecting", way: choice.way, why: choice.why, stream: choice.stream });
     switch (choice.way) {
@@ -162,7 +164,7 @@ export class LiveView {
     this.#surface(false);
     try {
       pc.addTransceiver("video", { direction: "recvonly" });
-      pc.addTransceiver("audio", { direction: "recvonly" });
+      if (!this.silent) pc.addTransceiver("audio", { direction: "recvonly" });
       const media = new MediaStream();
       pc.ontrack = (e) => {
         // A picture that is late is worth less than one that is not smooth.

@@ -84,11 +84,19 @@ export class WatchPlayer extends HTMLElement {
     this.#timeline.addEventListener("seek", (e) => this.#asked((e as CustomEvent<SeekDetail>).detail));
     this.#timeline.addEventListener("hovertime", (e) => this.#hover((e as CustomEvent<number>).detail));
     keyring.addEventListener("change", this.#keysChanged);
+    keyring.addEventListener("change", () => void this.#warm(), { once: true });
     document.addEventListener("visibilitychange", this.#visibility);
     this.#unhear.push(api.on("segment", (s) => s.camera === this.camera && this.#playback?.catalogue.touch()));
     this.#second = window.setInterval(() => this.#words(), 500);
     this.goLive();
-    void keyring.ready();
+    this.#timeline.addEventListener("loaded", () => void this.#warm(), { once: true });
+  }
+
+  /** The first click should not have to wait for the worker, the day's key and the code to get hot. */
+  async #warm(): Promise<void> {
+    await keyring.ready();
+    const end = this.#timeline.recordedEnd;
+    if (keyring.unlocked && end > 0 && this.isConnected) await (this.#playback ?? this.#open()).prefetch(end - 90_000);
   }
 
   disconnectedCallback(): void {

@@ -41,7 +41,7 @@ export class WatchTile extends HTMLElement {
 
   connectedCallback(): void {
     const name = this.getAttribute("name") || this.camera;
-    this.#view = new LiveView(this.camera, this.stream, (s) => this.#live(s));
+    this.#view = new LiveView(this.camera, this.stream, (s) => this.#live(s), true);
     this.#title.textContent = name;
     this.#offline.replaceChildren(icon("offline"), this.#reason, this.#since);
     this.replaceChildren(

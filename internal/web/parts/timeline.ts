@@ -42,6 +42,7 @@ export class WatchTimeline extends HTMLElement {
   #timers: number[] = [];
   #unhear: (() => void) | null = null;
   #resize: ResizeObserver | null = null;
+  #theme: MutationObserver | null = null;
   #frame = 0;
   #soon = 0;
 
@@ -108,6 +109,8 @@ export class WatchTimeline extends HTMLElement {
     this.#unhear = api.on("segment", (s) => s.camera === this.camera && s.stream === this.stream && void this.load());
     this.#timers = [window.setInterval(() => this.#second(), 1000), window.setInterval(() => !document.hidden && void this.load(), 10_000)];
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.redraw);
+    this.#theme = new MutationObserver(this.redraw);
+    this.#theme.observe(document.documentElement, { attributes: true });
     void this.load();
   }
 
@@ -116,6 +119,7 @@ export class WatchTimeline extends HTMLElement {
     this.#unhear?.();
     this.#timers.forEach(clearInterval);
     this.#loading?.abort();
+    this.#theme?.disconnect();
     matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", this.redraw);
   }
 
@@ -128,6 +132,8 @@ export class WatchTimeline extends HTMLElement {
     try {
       const d = await api.timeline(this.camera, this.stream, want.from, want.to, control.signal);
       const first = !this.data;
+      // In a camera's first minute there is nothing but what is being written.
+      if (d.open) d.first ||= d.open.start;
       this.data = d;
       this.#loaded = want;
       this.#clockOffset = d.now - Date.now();
