@@ -14,9 +14,14 @@ import (
 )
 
 // HeaderSize is the length of an age file's header, without the nonce after
-// it. It needs no identity.
+// it. It needs no identity. The error wraps [ErrDamaged] if there is no whole
+// header, and not if it was the reading that failed.
 func HeaderSize(r io.Reader) (int64, error) {
-	h, err := age.ExtractHeader(io.LimitReader(r, headerLimit))
+	in := &endSeen{r: r}
+	h, err := age.ExtractHeader(io.LimitReader(in, headerLimit))
+	if in.err != nil {
+		return 0, fmt.Errorf("read header: %w", in.err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read header: %w: %w", ErrDamaged, err)
 	}
