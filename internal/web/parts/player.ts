@@ -224,7 +224,7 @@ export class WatchPlayer extends HTMLElement {
       waiting: (yes) => show(this.#spinner, yes && this.#mode === "playback"),
       ended: () => this.#ended(),
       failed: (code, detail) => void this.#failed(code, detail),
-      codecs: (missing) => missing.length > 0 && this.#tell(t("player.nosound")),
+      codecs: (missing) => missing.length > 0 && this.#notice.hidden && this.#tell(t("player.nosound")),
     });
     this.#playback = p;
     return p;
