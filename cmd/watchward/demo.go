@@ -150,7 +150,7 @@ func (c *DemoCmd) identity(dir string) (seal.Identity, error) {
 
 // record starts the recorder process, says where to look, and waits.
 func (c *DemoCmd) record(ctx context.Context, out io.Writer, dir string, id seal.Identity, town *simulate.Town) error {
-	seed := demoSeed{Recipient: id.Recipient(), MaxBytes: 8 << 30, Town: os.Getpid()}
+	seed := demoSeed{Recipient: id.Recipient(), MaxBytes: 8_000_000_000, Town: os.Getpid()}
 	for _, cam := range town.Cameras() {
 		seed.Cameras = append(seed.Cameras, demoCamera{
 			Site: cam.Site, Name: cam.Name, Main: cam.MainURL, Sub: cam.SubURL,
@@ -209,6 +209,7 @@ func startRecorder(listen, dir string, seed demoSeed) (*recorderProcess, recorde
 		return nil, ready, fmt.Errorf("find own program: %w", err)
 	}
 	cmd := exec.Command(self, "run", "--data", dir, "--listen", listen, "--demo-seed")
+	cmd.Args[0] = "watchward" // a test binary goes by its name
 	cmd.Stderr = os.Stderr
 	ownGroup(cmd) // Ctrl-C reaches the demo, which stops the recorder
 	stdin, err := cmd.StdinPipe()
