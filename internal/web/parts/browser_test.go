@@ -278,6 +278,8 @@ func TestTimelineByKeyboard(t *testing.T) {
 	}
 	js[any](t, ctx, fmt.Sprintf(`document.querySelector("watch-timeline").seek(%d, false), true`, start+100_000))
 	eventually(t, ctx, slider+`.getAttribute("aria-valuetext").includes("broke")`)
+	// Paused, the first picture after the gap is shown.
+	eventually(t, ctx, fmt.Sprintf("Math.abs(%s.wall - %d) < 100", player, start+130_000))
 	for range 16 {
 		press("-")
 	}

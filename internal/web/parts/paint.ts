@@ -120,7 +120,7 @@ export class Painter {
       c.fillRect(x[0], y, x[1], h);
     };
     const inset = 6;
-    fill(d.first, s.end, colours.recorded, inset, track - 2 * inset);
+    fill(d.first, s.end, colours.recorded, inset, track - 2 * inset, 2);
     if (d.open) fill(Math.max(d.open.start, d.first), s.end, colours.growing, inset, track - 2 * inset);
     for (const g of d.gaps) {
       // First the hole, then its reason: a gap of a second is seen in a month.
