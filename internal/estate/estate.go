@@ -114,7 +114,7 @@ type Limits struct {
 // DefaultLimits hold until somebody chooses: three days, as data protection
 // authorities take for justified without further reason (EDPB 3/2019, 121).
 func DefaultLimits() Limits {
-	return Limits{Default: Retention{MaxAge: 72 * time.Hour}, LowWater: 2 << 30}
+	return Limits{Default: Retention{MaxAge: 72 * time.Hour}, LowWater: 2_000_000_000}
 }
 
 // Reader is one who can open a site's recordings.
