@@ -169,6 +169,9 @@ func (s *Sight) Time(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05") + "\u00a0UTC"
 }
 
+// Ago writes how long ago a point in time is.
+func (s *Sight) Ago(t time.Time) string { return s.Span(s.w.o.Now().Sub(t)) }
+
 // Machine writes a point in time for a datetime attribute.
 func (s *Sight) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

@@ -59,6 +59,9 @@ func (w *Watch) addCamera(rw http.ResponseWriter, r *http.Request) error {
 	}
 	var c estate.Camera
 	d.Form, d.On, err = readCameraForm(r, &c)
+	if name := d.Form["site_new"]; err == nil && strings.TrimSpace(name) != "" {
+		c.Site, err = w.siteNamed(r.Context(), name)
+	}
 	if err == nil {
 		c, err = w.o.Estate.AddCamera(r.Context(), c)
 	}
@@ -70,6 +73,48 @@ func (w *Watch) addCamera(rw http.ResponseWriter, r *http.Request) error {
 	}
 	w.log.Info("camera added", "camera", c.ID, "user", web.From(r).User().Name)
 	http.Redirect(rw, r, "/cameras/"+c.ID+"/check", http.StatusSeeOther)
+	return nil
+}
+
+// siteNamed finds a site by name, or makes it with the readers there are.
+func (w *Watch) siteNamed(ctx context.Context, name string) (string, error) {
+	sites, err := w.o.Estate.Sites(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range sites {
+		if strings.EqualFold(s.Name, strings.Join(strings.Fields(name), " ")) {
+			return s.ID, nil
+		}
+	}
+	site, err := w.o.Estate.AddSite(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return site.ID, w.shareReaders(ctx)
+}
+
+// shareReaders gives sites that nobody can open yet the readers of the first
+// site that has some: without, they would not be recorded at all.
+func (w *Watch) shareReaders(ctx context.Context) error {
+	sites, err := w.readersBySite(ctx)
+	if err != nil {
+		return err
+	}
+	var shared []estate.Reader
+	for _, s := range sites {
+		if len(s.Readers) > 0 {
+			shared = s.Readers
+			break
+		}
+	}
+	for _, s := range sites {
+		if len(s.Readers) == 0 && len(shared) > 0 {
+			if err := w.o.Estate.SetReaders(ctx, s.ID, shared); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -230,6 +275,9 @@ func (w *Watch) importCameras(rw http.ResponseWriter, r *http.Request) error {
 			d.Errors = append(d.Errors, line)
 		}
 		return w.render(rw, r, "import", http.StatusUnprocessableEntity, d)
+	}
+	if err := w.shareReaders(r.Context()); err != nil {
+		return err
 	}
 	w.log.Info("cameras imported", "count", len(report.Added), "user", web.From(r).User().Name)
 	http.Redirect(rw, r, "/cameras?added="+strconv.Itoa(len(report.Added)), http.StatusSeeOther)

@@ -142,12 +142,37 @@ func (w *Watch) showWall(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := wallData{Sites: sites}
+	d := wallData{Sites: gather(sites)}
 	d.Health.Disk = string(w.o.Archive.Health().Disk)
 	for _, s := range sites {
 		d.Count += len(s.Cameras)
 	}
 	return w.render(rw, r, "wall", http.StatusOK, d)
+}
+
+// oneWall is how many cameras share one wall, whatever their sites: more are
+// easier to find under their site's name.
+const oneWall = 25
+
+func gather(sites []siteCameras) []siteCameras {
+	var all siteCameras
+	for _, s := range sites {
+		all.Cameras = append(all.Cameras, s.Cameras...)
+	}
+	if len(sites) < 2 || len(all.Cameras) > oneWall {
+		return sites
+	}
+	return []siteCameras{all}
+}
+
+// Columns of a wall as wide as high; 0: as many as fit.
+func (s siteCameras) Columns() int {
+	for n := 1; n*n <= oneWall; n++ {
+		if len(s.Cameras) <= n*n {
+			return n
+		}
+	}
+	return 0
 }
 
 type cameraData struct {
@@ -264,13 +289,13 @@ func (w *Watch) showNew(rw http.ResponseWriter, r *http.Request) error {
 func (w *Watch) newForm(r *http.Request) (editData, error) {
 	sites, err := w.o.Estate.Sites(r.Context())
 	return editData{
-		Sites: sites, Form: map[string]string{"transport": "auto"},
+		Sites: sites, Form: map[string]string{"transport": "auto", "name": "", "site": "", "url": "", "sub_url": "", "username": "", "days": "", "gigabytes": "", "site_new": ""},
 		On: map[string]bool{"enabled": true, "record": true, "record_sub": true},
 	}, err
 }
 
 var (
-	formTexts  = []string{"name", "site", "url", "sub_url", "username", "transport", "days", "gigabytes"}
+	formTexts  = []string{"name", "site", "url", "sub_url", "username", "transport", "days", "gigabytes", "site_new"}
 	formTicks  = []string{"enabled", "audio", "record", "record_sub"}
 	transports = []string{"auto", "tcp", "udp", "http"}
 )

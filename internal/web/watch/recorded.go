@@ -86,6 +86,9 @@ func (w *Watch) timeline(ctx context.Context, id archive.StreamID, from, to time
 	}
 	if open, ok := w.o.Recorders.Open(id.Camera, id.Stream); ok {
 		info.Open = &openInfo{Start: milli(open.Start), End: milli(open.Start.Add(open.length()))}
+		if info.First == 0 { // the very first segment is not committed yet
+			info.First, info.Last = info.Open.Start, info.Open.Start
+		}
 	}
 	return info, nil
 }

@@ -33,7 +33,7 @@ func (w *Watch) showSetupHint(rw http.ResponseWriter, r *http.Request) error {
 	return w.render(rw, r, "setup", http.StatusOK, setupData{})
 }
 
-// linkBurst limits nothing: a token has 256 bits, guessing needs no brake.
+// showSetup needs no brake on guessing: a token has 256 bits.
 func (w *Watch) showSetup(rw http.ResponseWriter, r *http.Request) error {
 	token := r.PathValue("token")
 	if err := w.o.Access.CheckSetup(access.Token(token), r.RemoteAddr); err != nil {
