@@ -152,6 +152,7 @@ export class SealedFile {
    * @param whole false for a file that is growing or torn
    */
   static async open(name: string, source: Source, size: number, whole: boolean, keys: Decrypter, cache: ChunkCache, signal?: AbortSignal): Promise<SealedFile> {
+    if (size <= nonceSize) throw new Failure("damaged", `${name} is empty`);
     let head = await gather(source, 0, Math.min(size, 4096 + chunkSealed), signal);
     let end = headerEnd(head);
     if (end < 0 && head.length < size) {

@@ -140,7 +140,7 @@ func seek(t testing.TB, ctx context.Context, wall int64) float64 {
 
 func TestPlayback(t *testing.T) {
 	ctx := browser(t)
-	f, start, _ := recorded(t)
+	f, start, m := recorded(t)
 
 	visit(t, ctx, f.url("/page/player?camera=gate&lang=en")+"#key="+f.reader.String())
 	eventually(t, ctx, `location.hash === ""`)
@@ -181,6 +181,13 @@ func TestPlayback(t *testing.T) {
 	})
 	t.Run("torn segment", func(t *testing.T) { seek(t, ctx, start+134_000) })
 	t.Run("open segment", func(t *testing.T) { seek(t, ctx, start+214_000) })
+	t.Run("segment that has only just begun", func(t *testing.T) {
+		f.begin("gate", "main", start+220_000)
+		js[any](t, ctx, fmt.Sprintf("%s.seek(%d), true", player, start+220_100))
+		time.Sleep(time.Second)
+		f.grow("gate", "main", m)
+		eventually(t, ctx, fmt.Sprintf("%s.wall > %d", player, start+220_000))
+	})
 	t.Run("fast", func(t *testing.T) {
 		seek(t, ctx, start+2000)
 		js[any](t, ctx, player+`.setRate(16), true`)

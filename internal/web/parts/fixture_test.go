@@ -135,6 +135,27 @@ func (f *town) record(camera, stream string, start int64, m movie, ms int64, sta
 	return &tr.segments[len(tr.segments)-1]
 }
 
+// begin closes the open segment and opens one that has nothing on disk yet.
+func (f *town) begin(camera, stream string, start int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tr := f.tracks[camera+"/"+stream]
+	last := &tr.segments[len(tr.segments)-1]
+	last.State, last.Open, last.Parts = "sealed", false, nil
+	tr.segments = append(tr.segments, segment{Start: start, State: "open", Open: true, Day: last.Day, Codecs: last.Codecs,
+		URL: fmt.Sprintf("/api/cameras/%s/segments/%s/%d", camera, stream, start), Parts: []part{}})
+}
+
+// grow gives the open segment what a movie holds.
+func (f *town) grow(camera, stream string, m movie) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tr := f.tracks[camera+"/"+stream]
+	s := &tr.segments[len(tr.segments)-1]
+	s.sealed = seal(f.t, m.plain, f.day(camera, s.Day).Recipient())
+	s.Bytes, s.MS, s.Parts = int64(len(s.sealed)), m.ms, m.parts
+}
+
 const chunk = 64<<10 + 16
 
 func headerSize(sealed []byte) int {
@@ -219,7 +240,7 @@ func (f *town) list(w http.ResponseWriter, r *http.Request) {
 	from, to := number(r, "from"), number(r, "to")
 	list := []segment{}
 	for _, s := range f.track(r).segments {
-		if s.Start < to && s.Start+s.MS > from && len(list) < 120 {
+		if s.Start < to && (s.Open || s.Start+s.MS > from) && len(list) < 120 {
 			list = append(list, s)
 		}
 	}

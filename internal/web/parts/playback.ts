@@ -181,8 +181,10 @@ export class Playback {
   /** Appends one segment from the keyframe before `from` to its end, as playback comes nearer. */
   async #segment(job: number, seg: SegmentRef, from: number, how: How): Promise<void> {
     const target = from - seg.start;
-    let index = await this.#index(job, seg, target);
-    if (!index) return;
+    const begun = await this.#index(job, seg, target);
+    if (!begun) return;
+    let index: SegmentIndex;
+    [seg, index] = begun;
     if (how === "seek") performance.mark("watch:indexed");
     const chosen = this.#choose(index);
     const k = lastBefore(index.keyframes, target);
@@ -213,12 +215,16 @@ export class Playback {
     }
   }
 
-  async #index(job: number, seg: SegmentRef, until: number): Promise<SegmentIndex | null> {
+  async #index(job: number, seg: SegmentRef, until: number): Promise<[SegmentRef, SegmentIndex] | null> {
     for (;;) {
-      const index = await ask<"index">({ op: "index", segment: seg, until });
-      if (job !== this.#job) return null;
       // A segment that has only just begun has nothing on disk yet.
-      if (index.keyframes.length > 0 || !seg.open) return index;
+      const empty = (e: unknown) => {
+        if (seg.open && e instanceof Failure && e.code === "damaged") return null;
+        throw e;
+      };
+      const index: SegmentIndex | null = await ask<"index">({ op: "index", segment: seg, until }).catch(empty);
+      if (job !== this.#job) return null;
+      if (index && (index.keyframes.length > 0 || !seg.open)) return [seg, index];
       await wait(500);
       const now = await this.catalogue.at(seg.start, true);
       if (job !== this.#job || now?.start !== seg.start) return null;

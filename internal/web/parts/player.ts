@@ -468,11 +468,12 @@ export class WatchPlayer extends HTMLElement {
     say(this.#time, `${dateTime(wall)} ${zone(wall)}`);
     this.#time.dateTime = new Date(wall).toISOString();
     say(this.#utc, utc(wall));
-    say(this.#chip, live ? (s?.phase === "playing" ? `${t("player.live")} · ${t(`way.${s.way}`)}` : s?.phase === "offline" ? t("tile.offline") : t("tile.connecting")) : rate === 1 ? t("player.recorded") : `${t("player.recorded")} ${rate}×`);
+    say(this.#chip, live ? (s?.phase === "playing" ? t(`way.${s.way}`) : s?.phase === "offline" ? t("tile.offline") : t("tile.connecting")) : rate === 1 ? t("player.recorded") : `${t("player.recorded")} ${rate}×`);
     const why = live && s?.why && s.why !== "pictures" ? coded("why", s.why) : "";
     say(this.#why, why);
     show(this.#why, why !== "");
     this.#liveButton.toggleAttribute("disabled", live);
+    say(this.#liveButton, t(live ? "player.live" : "player.golive"));
     const playing = live || this.#playing;
     relabel(this.#playButton, playing ? "pause" : "play", t(playing ? "player.pause" : "player.play"));
   }
