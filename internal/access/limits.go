@@ -97,23 +97,27 @@ func (b *buckets[K]) get(key K, now time.Time) *rate.Limiter {
 	return e.Limiter
 }
 
-// shrink drops what is full again anyway and, when that is not enough, the
-// longest unused.
+// shrink drops what is full again anyway or, when nothing is, the longest
+// unused of a few taken at random: to look at all would let an attacker keep
+// us busy under the lock.
 func (b *buckets[K]) shrink(now time.Time) {
+	const few = 16
 	var oldest K
 	var when time.Time
-	for k, e := range b.all {
+	looked := 0
+	for k, e := range b.all { // in random order
 		if e.TokensAt(now) >= float64(b.burst) {
-			delete(b.all, k)
-			continue
+			oldest = k
+			break
 		}
 		if when.IsZero() || e.used.Before(when) {
 			oldest, when = k, e.used
 		}
+		if looked++; looked == few {
+			break
+		}
 	}
-	if len(b.all) >= limitEntries {
-		delete(b.all, oldest)
-	}
+	delete(b.all, oldest)
 }
 
 // source is the address limits count by: IPv6 by /64, which is one subscriber.
