@@ -22,6 +22,12 @@ import (
 // startTown runs a town on ports of its own until the test ends.
 func startTown(t *testing.T, o Options) *Town {
 	t.Helper()
+	return startTownAt(t, o, 1)
+}
+
+// startTownAt runs a town in which everything happens speed times as fast.
+func startTownAt(t *testing.T, o Options, speed int64) *Town {
+	t.Helper()
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
 	}
@@ -29,6 +35,21 @@ func startTown(t *testing.T, o Options) *Town {
 	town, err := New(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range town.cameras {
+		for _, s := range []*source{c.main, c.sub} {
+			for _, p := range s.plans() {
+				if speed == 1 || p.clock%speed != 0 || p.dur%speed != 0 {
+					continue
+				}
+				p.dur /= speed
+				for i := range p.frames {
+					p.frames[i].dts /= speed
+					p.frames[i].pts /= speed
+					p.frames[i].filler /= int(speed)
+				}
+			}
+		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

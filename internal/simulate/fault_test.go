@@ -11,7 +11,7 @@ import (
 // playing is a client that gets the sub stream of a town of one camera.
 func playing(t *testing.T) (*Town, *client) {
 	t.Helper()
-	town := startTown(t, Options{Cameras: 1})
+	town := startTownAt(t, Options{Cameras: 1}, 8)
 	info := first(t, town)
 	c := dial(t, info, info.SubURL)
 	c.play(false)
@@ -54,14 +54,14 @@ func TestFaultStall(t *testing.T) {
 func TestFaultRefusePassword(t *testing.T) {
 	t.Parallel()
 	town, c := playing(t)
-	must(t, town.Fault(c.info.ID, Fault{Kind: RefusePassword, For: 400 * time.Millisecond}))
+	must(t, town.Fault(c.info.ID, Fault{Kind: RefusePassword, For: 200 * time.Millisecond}))
 	_, _ = io.Copy(io.Discard, c.r)
 	again := dial(t, c.info, c.url)
 	again.auth = again.try("DESCRIBE", c.url).get("WWW-Authenticate")
 	if a := again.try("DESCRIBE", c.url); a.status != 401 {
 		t.Errorf("right password while refused: %d, want 401", a.status)
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(250 * time.Millisecond)
 	again.do("DESCRIBE", c.url)
 }
 

@@ -3,6 +3,7 @@ package simulate
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -74,7 +75,7 @@ func TestOwnAddresses(t *testing.T) {
 
 func TestLogins(t *testing.T) {
 	t.Parallel()
-	town := startTown(t, Options{})
+	town := startTownAt(t, Options{}, 8)
 	for _, kind := range []loginKind{digestMD5, digestSHA256, basicAndDigest} {
 		info := find(t, town, func(c *camera) bool { return c.login.kind == kind })
 		t.Run(fmt.Sprint(info.ID), func(t *testing.T) {
@@ -102,13 +103,12 @@ func TestLogins(t *testing.T) {
 // keep their distance.
 func TestLoopsJoin(t *testing.T) {
 	t.Parallel()
-	probe, err := sceneSource("school-yard", "sub", 0)
-	if err != nil {
-		t.Fatal(err)
+	const loop = 16 * time.Second // of the first scene
+	town := startTown(t, Options{Cameras: 1, Epoch: time.Now().Add(800*time.Millisecond - loop)})
+	info := first(t, town)
+	if info.Loop != loop {
+		t.Fatalf("the first scene lasts %v, want %v", info.Loop, loop)
 	}
-	town := startTown(t, Options{Epoch: time.Now().Add(1200*time.Millisecond - probe.video.loop())})
-	info := find(t, town, func(c *camera) bool { return c.info.Scene == "harbour-gate" })
-	town.byID[info.ID].epoch = time.Now().Add(1200*time.Millisecond - info.Loop)
 	c := dial(t, info, info.MainURL)
 	start := c.play(true)
 	frame, lastSeq, lastTime, keys := 0, uint16(0), uint32(0), 0
@@ -163,7 +163,7 @@ func TestAudioAndReports(t *testing.T) {
 
 func TestUDP(t *testing.T) {
 	t.Parallel()
-	town := startTown(t, Options{Cameras: 1})
+	town := startTownAt(t, Options{Cameras: 1}, 8)
 	info := first(t, town)
 	sock, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -197,7 +197,7 @@ func TestUDP(t *testing.T) {
 
 func TestSecureAndTunnel(t *testing.T) {
 	t.Parallel()
-	town := startTown(t, Options{})
+	town := startTownAt(t, Options{}, 8)
 	info := find(t, town, func(c *camera) bool { return c.cert != nil })
 	c := dial(t, info, info.SecureURL)
 	c.play(false)
@@ -322,16 +322,17 @@ func TestFFmpegPlays(t *testing.T) {
 		ok              func(*camera) bool
 	}{
 		{"H.264 and AAC over TCP", "tcp", func(c *camera) bool { return c.info.Audio == media.AAC }},
-		{"H.265 over TCP", "tcp", func(c *camera) bool { return c.info.Codec == media.H265 }},
-		{"G.711 over UDP", "udp", func(c *camera) bool { return c.info.Audio == media.PCMU }},
-		{"tunnel", "http", func(c *camera) bool { return c.httpTunnel }},
+		{"H.265 over UDP", "udp", func(c *camera) bool { return c.info.Codec == media.H265 }},
+		{"G.711 through a tunnel", "http", func(c *camera) bool { return c.info.Audio == media.PCMU && c.httpTunnel }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			info := find(t, town, tt.ok)
 			url := strings.Replace(info.MainURL, "rtsp://", "rtsp://"+info.Username+":"+info.Password+"@", 1)
-			out, err := exec.CommandContext(t.Context(), ffmpeg, "-v", "warning", "-rtsp_transport", tt.transport, "-i", url,
-				"-frames:v", "20", "-f", "null", "-").CombinedOutput()
+			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			defer stop()
+			out, err := exec.CommandContext(ctx, ffmpeg, "-v", "warning", "-rtsp_transport", tt.transport, "-i", url,
+				"-frames:v", "15", "-f", "null", "-").CombinedOutput()
 			if err != nil || len(bytes.TrimSpace(out)) > 0 {
 				t.Errorf("ffmpeg: %v\n%s", err, out)
 			}
