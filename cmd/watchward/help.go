@@ -31,5 +31,5 @@ Examples
     watchward demo
     watchward demo --footage ~/videos --cameras 4
     watchward demo --listen 127.0.0.1:0 --data /tmp/town --for 1m --identity-out /tmp/me.key
-    watchward demo --fault harbour-gate=stall@10s/5s`
+    watchward demo --fault cam-01-harbour-gate=stall@10s/5s`
 }
