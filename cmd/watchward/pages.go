@@ -50,7 +50,8 @@ func recording(s record.State) watch.Recording {
 // told to browsers through the same wing.
 func (h *house) buildPages(seed *demoSeed) (err error) {
 	h.live, err = live.New(live.Options{
-		Streams: h.fleet.Stream, Log: h.log, UDPPort: h.cfg.Live.UDPPort, Loopback: h.cfg.LoopbackOnly(),
+		Streams: h.fleet.Stream, Log: h.log, UDPPort: h.cfg.Live.UDPPort,
+		Loopback: true, LoopbackOnly: h.cfg.LoopbackOnly(),
 	})
 	if err != nil {
 		return err

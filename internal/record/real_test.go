@@ -40,7 +40,7 @@ type house struct {
 
 func newHouse(t testing.TB, kind seal.Kind) *house {
 	t.Helper()
-	h := &house{dir: t.TempDir(), faults: archivetest.New(disk.OS{})}
+	h := &house{dir: t.TempDir(), faults: &archivetest.Faults{FS: disk.OS{}}}
 	quiet := slog.New(slog.DiscardHandler)
 	database, err := db.Open(t.Context(), filepath.Join(h.dir, "watchward.db"))
 	if err != nil {
