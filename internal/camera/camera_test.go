@@ -130,7 +130,7 @@ func TestWhyNotLive(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	for _, tt := range []struct {
+	rows := []struct {
 		name   string
 		script rtsptest.Script
 		want   media.Reason
@@ -140,16 +140,20 @@ func TestWhyNotLive(t *testing.T) {
 		{"wrong password", refuse("DESCRIBE", "401 Unauthorized", `WWW-Authenticate: Digest realm="r", nonce="n"`), media.WrongPassword, `wrong user name or password for user "admin"`, 40 * time.Second},
 		{"no such stream", refuse("DESCRIBE", "404 Not Found"), media.NotFound, "404", 0},
 		{"too many clients", refuse("SETUP", "453 Not Enough Bandwidth"), media.Refused, "453", 0},
-		{"hangs up", func(*rtsptest.Conn) {}, media.Refused, "EOF", 0},
+		{"hangs up", func(*rtsptest.Conn) {}, media.Refused, "OPTIONS", 0},
 		{"no video offered", (&rtsptest.Camera{SDP: "m=audio 0 RTP/AVP 8\r\n"}).Script, media.Unsupported, "want H.264, H.265 or MJPEG", 0},
 		{"plays nothing", (&rtsptest.Camera{SDP: describe}).Script, media.NoVideo, "no", 0},
 		{"never a keyframe", (&rtsptest.Camera{SDP: describe, Play: noKeyframes}).Script, media.NoKeyframe, "keyframe interval", 0},
 		{"speaks no RTSP", func(c *rtsptest.Conn) { _, _ = c.Write(bytes.Repeat([]byte("SSH-2.0 "), 20000)) }, media.Corrupt, "cannot be read", 0},
-	} {
+	}
+	watchers := make([]*watcher, len(rows)) // all at once: the time goes in waiting
+	for i, tt := range rows {
+		s := rtsptest.Serve(t, tt.script)
+		watchers[i] = start(t, Options{URL: s.URL("/x"), Username: "admin", Password: "hunter2", Transport: TCP, NoVideoAfter: 300 * time.Millisecond, Batch: 10 * time.Millisecond})
+	}
+	for i, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := rtsptest.Serve(t, tt.script)
-			w := start(t, Options{URL: s.URL("/x"), Username: "admin", Password: "hunter2", Transport: TCP, NoVideoAfter: 300 * time.Millisecond, Batch: 10 * time.Millisecond})
+			w := watchers[i]
 			got := w.waitFor(t, "waiting", func(s State) bool { return s.Phase == Waiting })
 			if got.Reason != tt.want || !strings.Contains(got.Detail, tt.detail) || strings.Contains(got.Detail, "hunter2") {
 				t.Errorf("%s: %q, want %s with %q", got.Reason, got.Detail, tt.want, tt.detail)

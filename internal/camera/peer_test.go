@@ -41,21 +41,10 @@ func shared(t *testing.T, name string) string {
 	return p
 }
 
-// peer starts GStreamer's RTSP server and returns its port.
-func peer(t *testing.T, auth, pipeline string, more ...string) string {
+// peer starts GStreamer's RTSP server; port waits until it listens.
+func peer(t *testing.T, auth, pipeline string, more ...string) (port func() string) {
 	t.Helper()
-	python := ""
-	for _, name := range []string{"/usr/bin/python3", "python3"} {
-		probe := exec.Command(name, "-c", "import gi; gi.require_version('GstRtspServer','1.0'); from gi.repository import GstRtspServer")
-		if probe.Run() == nil {
-			python = name
-			break
-		}
-	}
-	if python == "" {
-		t.Skip("python3 with gi and GstRtspServer is not installed")
-	}
-	cmd := exec.Command(python, append([]string{"testdata/peer.py", auth, pipeline}, more...)...)
+	cmd := exec.Command(python(t), append([]string{"testdata/peer.py", auth, pipeline}, more...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,11 +61,26 @@ func peer(t *testing.T, auth, pipeline string, more ...string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil && err != io.EOF {
-		t.Fatal(err)
+	return func() string {
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(line)
 	}
-	return strings.TrimSpace(line)
+}
+
+// python is a Python that has GStreamer's RTSP server, or skips the test.
+func python(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"/usr/bin/python3", "python3"} {
+		probe := exec.Command(name, "-c", "import gi; gi.require_version('GstRtspServer','1.0'); from gi.repository import GstRtspServer")
+		if probe.Run() == nil {
+			return name
+		}
+	}
+	t.Skip("python3 with gi and GstRtspServer is not installed")
+	return ""
 }
 
 // collector is a reader that keeps what matters of each sample.
@@ -144,7 +148,8 @@ func record(t *testing.T, o Options, want int, limit time.Duration) (*collector,
 	}
 	cam, err := New(o)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return &c, last
 	}
 	done := make(chan error, 1)
 	go func() { done <- cam.Run(ctx) }()
@@ -166,7 +171,7 @@ func record(t *testing.T, o Options, want int, limit time.Duration) (*collector,
 func TestPeer(t *testing.T) {
 	video := shared(t, "video")
 	const h264 = "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
-	for _, tt := range []struct {
+	rows := []struct {
 		name, auth, launch string
 		transport          Transport
 		codec              media.Codec
@@ -174,33 +179,46 @@ func TestPeer(t *testing.T) {
 		clip               string
 		want               int
 	}{
-		{"H.264, digest", "digest", h264, Auto, media.H264, 0, "road-traffic.mp4", 40},
+		{"H.264, digest", "digest", h264, Auto, media.H264, 0, "road-traffic.mp4", 25},
 		{"H.264, basic, sets in the description only", "basic", "qtdemux ! h264parse ! rtph264pay name=pay0 pt=96", TCP, media.H264, 0, "road-traffic.mp4", 20},
-		{"H.264, UDP", "digest", h264, UDP, media.H264, 0, "road-traffic.mp4", 40},
-		{"H.264, HTTP tunnel", "none", h264, HTTP, media.H264, 0, "road-traffic.mp4", 40},
-		{"H.264, RTSPS, pinned", "tls", h264, Auto, media.H264, 0, "road-traffic.mp4", 40},
-		{"H.265", "none", "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96", TCP, media.H265, 0, "carpark-h265.mp4", 20},
-		{"MJPEG", "none", "avidemux ! jpegparse ! rtpjpegpay name=pay0 pt=26", TCP, media.MJPEG, 0, "plaza-mjpeg.avi", 15},
-		{"AAC", "none", "qtdemux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97", TCP, media.H264, media.AAC, "road-aac.mp4", 40},
-		{"G.711", "none", "matroskademux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! rtppcmapay name=pay1 pt=8", TCP, media.H264, media.PCMA, "room-pcma.mkv", 15},
-	} {
+		{"H.264, UDP", "digest", h264, UDP, media.H264, 0, "road-traffic.mp4", 25},
+		{"H.264, HTTP tunnel", "none", h264, HTTP, media.H264, 0, "road-traffic.mp4", 25},
+		{"H.264, RTSPS, pinned", "tls", h264, Auto, media.H264, 0, "road-traffic.mp4", 25},
+		{"H.265", "none", "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96", TCP, media.H265, 0, "carpark-h265.mp4", 14},
+		{"MJPEG", "none", "avidemux ! jpegparse ! rtpjpegpay name=pay0 pt=26", TCP, media.MJPEG, 0, "plaza-mjpeg.avi", 11},
+		{"AAC", "none", "qtdemux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97", TCP, media.H264, media.AAC, "road-aac.mp4", 25},
+		{"G.711", "none", "matroskademux name=d d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 d. ! queue ! rtppcmapay name=pay1 pt=8", TCP, media.H264, media.PCMA, "room-pcma.mkv", 11},
+	}
+	// All at once: the time goes in waiting for pictures.
+	options := make([]Options, len(rows))
+	ports := make([]func() string, len(rows))
+	for i, tt := range rows {
+		options[i] = Options{Username: "cam", Password: "watch-test", Transport: tt.transport}
+		var more []string
+		if tt.auth == "tls" {
+			cert, key, pin := certificate(t)
+			options[i].TLS.Pin, more = pin, []string{cert, key}
+		}
+		ports[i] = peer(t, tt.auth, fmt.Sprintf("( filesrc location=%s ! %s )", filepath.Join(video, tt.clip), tt.launch), more...)
+	}
+	collectors := make([]*collector, len(rows))
+	states := make([]State, len(rows))
+	var all sync.WaitGroup
+	for i, tt := range rows {
+		scheme := "rtsp"
+		if tt.auth == "tls" {
+			scheme = "rtsps"
+		}
+		options[i].URL = scheme + "://127.0.0.1:" + ports[i]() + "/cam"
+		all.Go(func() { collectors[i], states[i] = record(t, options[i], tt.want, 20*time.Second) })
+	}
+	all.Wait()
+	for i, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			o := Options{Username: "cam", Password: "watch-test", Transport: tt.transport}
-			scheme, more := "rtsp", []string(nil)
-			if tt.auth == "tls" {
-				var cert, key string
-				cert, key, o.TLS.Pin = certificate(t)
-				scheme, more = "rtsps", []string{cert, key}
-			}
-			clip := filepath.Join(video, tt.clip)
-			port := peer(t, tt.auth, fmt.Sprintf("( filesrc location=%s ! %s )", clip, tt.launch), more...)
-			o.URL = scheme + "://127.0.0.1:" + port + "/cam"
-			c, state := record(t, o, tt.want, 15*time.Second)
-			check(t, c, tt.want, tt.codec, tt.audio)
-			compare(t, c, clip, tt.codec)
-			if state.Lost > 0 {
-				t.Errorf("%d packets lost", state.Lost)
+			check(t, collectors[i], tt.want, tt.codec, tt.audio)
+			compare(t, collectors[i], filepath.Join(video, tt.clip), tt.codec)
+			if states[i].Lost > 0 {
+				t.Errorf("%d packets lost", states[i].Lost)
 			}
 		})
 	}

@@ -21,10 +21,11 @@ type Camera struct {
 	log   *slog.Logger
 	state State
 
-	ways    []rtsp.Transport // still to be tried, the first is next
-	proven  bool             // the first of ways has worked
-	broken  media.Reason     // the reason last given to readers; "" while live
-	failure int              // connections in a row that brought nothing
+	ways      []rtsp.Transport // still to be tried, the first is next
+	proven    bool             // the first of ways has worked
+	broken    media.Reason     // the reason last given to readers; "" while live
+	reordered bool             // see rtp.Config
+	failure   int              // connections in a row that brought nothing
 }
 
 // How long to wait before connecting again.

@@ -55,6 +55,7 @@ func (c *Camera) session(ctx context.Context) error {
 	}
 	defer s.receiver.Close()
 	err := s.run(ctx)
+	c.reordered = s.receiver.Reordered()
 	s.client.Close(true)
 	s.count(time.Now())
 	return err
@@ -95,6 +96,7 @@ func (s *session) open(ctx context.Context) (err error) {
 			c.log.Info("camera refuses its own audio track", "cause", err)
 		}
 	}
+	video.Config.Reordered = c.reordered
 	s.receiver = rtp.NewReceiver(&video.Config, sound, s)
 	s.begun = time.Now()
 	s.last, s.beforeAt, s.nextSecond, s.nextReport = s.begun, s.begun, s.begun.Add(time.Second), s.begun.Add(time.Second)

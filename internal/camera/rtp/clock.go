@@ -35,6 +35,7 @@ type timeline struct {
 	slow      int   // windows in a row in which the clock fell behind
 
 	depth    int     // pictures of reordering
+	learnt   bool    // that pictures are reordered though the stream does not say so
 	possible int     // what the profile would allow where the stream says nothing
 	seen     []int64 // presentation times not yet used for decoding times, sorted
 	dts      int64
@@ -66,6 +67,9 @@ func (l *timeline) setup(rate int, fps float64, depth, possible int) {
 			l.step = int64(float64(l.rate) / fps)
 		}
 		l.step = max(l.step, 1)
+	}
+	if l.learnt {
+		depth = max(depth, possible)
 	}
 	l.depth, l.possible = max(l.depth, depth), possible
 }
@@ -113,7 +117,7 @@ func (l *timeline) advance(ts uint32, now time.Time) stepKind {
 	if d >= -back && l.pts+d-arrived <= ahead {
 		l.suspect = false
 		if d < 0 && l.depth == 0 && l.possible > 0 && l.running {
-			l.depth = l.possible
+			l.depth, l.learnt = l.possible, true
 			l.prev, l.pts = ts, l.pts+d
 			return reordered
 		}

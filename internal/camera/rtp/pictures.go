@@ -154,8 +154,10 @@ func (v *pictures) whole(nal []byte) {
 type class int
 
 const (
-	unwanted class = iota // delimiters, filler, what nobody knows
-	carried               // SEI and the like
+	// Delimiters and filler, which ISO/IEC 14496-15 keeps out of files, and what
+	// nobody knows.
+	unwanted class = iota
+	carried        // SEI and the like
 	parameterSet
 	slice
 	keySlice

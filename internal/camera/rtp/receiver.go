@@ -53,6 +53,7 @@ type depacketizer interface {
 func NewReceiver(video, audio *Config, sink Sink) *Receiver {
 	r := &Receiver{sink: sink}
 	if video != nil {
+		r.line.learnt = video.Reordered
 		r.video = &track{config: *video, source: source{kind: video.PayloadType}}
 		if video.Codec == media.MJPEG {
 			r.video.depacketizer = newJPEG(r, *video)
@@ -120,6 +121,10 @@ func (r *Receiver) Unreadable() bool {
 	v, ok := r.video.depacketizer.(*pictures)
 	return ok && (v.broken || v.inspected > 0 && v.format == nil)
 }
+
+// Reordered reports whether pictures come in another order than they are shown
+// in though nothing says so; see [Config].
+func (r *Receiver) Reordered() bool { return r.line.learnt }
 
 // Formats returns the tracks as last published; nil where none was.
 func (r *Receiver) Formats() (video, audio *media.Format) {

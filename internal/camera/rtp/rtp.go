@@ -48,6 +48,7 @@ type Config struct {
 	// Video.
 	Width, Height int      // as announced; parameter sets know better
 	ParameterSets [][]byte // as announced; those in the stream know better
+	Reordered     bool     // pictures were found to be reordered though nothing says so
 	DON           bool     // H.265 with decoding order numbers (sprop-max-don-diff > 0)
 
 	// Audio.
