@@ -65,7 +65,7 @@ type Options struct {
 	// localhost, this machine's own name and TLS.Domains.
 	Hosts []string
 
-	Demo    *Demo // nil: not a demo
+	Demo    *Demo  // nil: not a demo
 	Contact string // for security.txt: a mailto: or https: address; empty: none served
 	Version string
 	Log     *slog.Logger     // nil means [slog.Default]
