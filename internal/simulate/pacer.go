@@ -207,20 +207,22 @@ func (p *pacer) send(f *feed, now time.Time) {
 			ts += uint32(int64(j.Amount * float64(f.plan.clock)))
 		}
 	}
-	buf := append(p.scratch[:0], fr.buf...)
-	if fr.filler > 0 {
-		buf = appendFiller(buf, fr.filler, f.plan.format.Codec == media.H265, lastPacket(buf), &p.ones)
-	}
-	f.rtp.stamp(buf, ts)
-	p.scratch = buf
-	if faulty {
-		buf = f.damage(buf, now)
-	}
-	head := len(buf)
+	// A report first: who has one at hand before the first picture can tell at
+	// once when it was taken.
+	buf := p.scratch[:0]
 	if now.After(f.report) {
 		f.report = now.Add(reportEvery)
 		buf = f.rtp.senderReport(buf, now, f.clockAt(now)+ts-f.timestamp())
-		p.scratch = buf
+	}
+	head := len(buf)
+	buf = append(buf, fr.buf...)
+	if fr.filler > 0 {
+		buf = appendFiller(buf, fr.filler, f.plan.format.Codec == media.H265, head+lastPacket(buf[head:]), &p.ones)
+	}
+	f.rtp.stamp(buf[head:], ts)
+	p.scratch = buf
+	if faulty {
+		buf = buf[:head+len(f.damage(buf[head:], now))]
 	}
 	if !f.deliver(buf, head) {
 		if video {
@@ -294,7 +296,7 @@ func (f *feed) change(now time.Time) {
 	f.plan, f.loop, f.next, f.due = plan, loop, next, due
 }
 
-// deliver sends packets, and behind head a report, over the feed's transport.
+// deliver sends a report, up to head, and packets over the feed's transport.
 func (f *feed) deliver(buf []byte, head int) bool {
 	if len(buf) == 0 {
 		return true
@@ -307,9 +309,9 @@ func (f *feed) deliver(buf []byte, head int) bool {
 		packet := buf[at+frameHeader : at+frameHeader+n]
 		// A viewer whose port is shut is not our trouble: that is UDP.
 		if at < head {
-			_, _ = f.udp.rtp.WriteToUDPAddrPort(packet, f.udp.rtpTo)
-		} else {
 			_, _ = f.udp.rtcp.WriteToUDPAddrPort(packet, f.udp.rtcpTo)
+		} else {
+			_, _ = f.udp.rtp.WriteToUDPAddrPort(packet, f.udp.rtpTo)
 		}
 		at += frameHeader + n
 	}

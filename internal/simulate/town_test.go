@@ -147,10 +147,10 @@ func TestAudioAndReports(t *testing.T) {
 		c := dial(t, info, info.MainURL)
 		c.play(true)
 		step := map[media.Codec]uint32{media.AAC: 1024, media.PCMU: 160}[codec]
-		last := c.next(2)
 		if sr := c.next(3); sr.data[1] != 200 {
-			t.Errorf("%v: RTCP packet type %d, want a sender report", codec, sr.data[1])
+			t.Errorf("%v: RTCP packet type %d, want a sender report before anything else", codec, sr.data[1])
 		}
+		last := c.next(2)
 		for range 5 {
 			p := c.next(2)
 			if p.time()-last.time() != step || p.seq() != last.seq()+1 {
