@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ func recordAll(ctx context.Context, c config) error {
 	n, err := strconv.Atoi(c.counts)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // as "watchward run" does
 	}
 	var disk freezer
 	rooms, err := openRooms(ctx, c, &disk)

@@ -222,6 +222,16 @@ func (g *rig) pictures(n int) {
 	}
 }
 
+// chirps publishes sound, 20 ms each, at two moments.
+func (g *rig) chirps(at ...int64) {
+	for _, dts := range at {
+		s := media.NewSample(bytes.Repeat(binary.BigEndian.AppendUint32(nil, uint32(g.chirp)), 40))
+		s.Track, s.Format, s.Received, s.DTS, s.PTS, s.Keyframe = 1, g.audio, time.Now(), dts, dts, true
+		g.chirp++
+		g.stream.Publish(s)
+	}
+}
+
 // seconds of pictures.
 func (g *rig) seconds(n int) { g.pictures(25 * n) }
 

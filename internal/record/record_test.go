@@ -3,10 +3,12 @@ package record
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/media"
 	"github.com/watchward/watchward/internal/seal"
 )
@@ -265,7 +267,6 @@ func TestStallTooLong(t *testing.T) {
 		g.seconds(30)
 		g.stop()
 		got := g.timeline()
-		t.Log("\n" + story(got))
 		frames, gaps := 0, 0
 		for _, s := range got {
 			frames += len(s.frames)
@@ -284,39 +285,168 @@ func TestFaults(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, tt := range []struct {
 		name, reason string
-		breakIt      func(*rig)
-		mend         func(*rig)
-		torn         bool
+		breakIt      func(*shelf)
+		mend         func(*shelf)
+		first        string // what becomes of the segment that was open
 	}{
-		{"writes fail", DiskFailing, func(g *rig) { g.shelf.set(func(s *shelf) { s.write = broken; s.full = broken }) },
-			func(g *rig) { g.shelf.set(func(s *shelf) { s.write, s.full = nil, nil }) }, true},
+		{"writes fail", DiskFailing, func(s *shelf) { s.write = broken }, func(s *shelf) { s.write = nil }, "torn"},
+		{"full while writing", DiskFull, func(s *shelf) { s.write, s.full = fmt.Errorf("write: %w", syscall.ENOSPC), archive.ErrFull },
+			func(s *shelf) { s.write, s.full = nil, nil }, "torn"},
+		{"read-only while writing", DiskReadOnly, func(s *shelf) { s.write, s.full = syscall.EROFS, archive.ErrReadOnly },
+			func(s *shelf) { s.write, s.full = nil, nil }, "torn"},
+		// A segment that can still be written is written to its end.
+		{"under the low-water mark", DiskFull, func(s *shelf) { s.full = archive.ErrFull }, func(s *shelf) { s.full = nil }, "sealed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := newRig(t, nil, &shelf{})
+				g := newRig(t, func(o *Options) { o.Target = 9 * time.Second }, &shelf{})
 				g.size = 8000
 				g.seconds(5)
-				tt.breakIt(g)
+				g.shelf.set(tt.breakIt)
 				g.seconds(6)
 				if st := g.rec.State(); st.Recording || st.Reason != tt.reason || st.Detail == "" {
 					t.Errorf("state %+v, want %s", st, tt.reason)
 				}
-				tt.mend(g)
+				g.shelf.set(tt.mend)
 				g.seconds(6)
 				if st := g.rec.State(); !st.Recording || st.Reason != "" {
 					t.Errorf("state %+v, want recording", st)
 				}
 				g.stop()
 				got := g.timeline()
-				t.Log("\n" + story(got))
-				if len(got) != 3 || got[0].what != "torn" || got[1].what != tt.reason || got[2].what != "sealed" {
-					t.Fatalf("want torn, %s, sealed", tt.reason)
+				if len(got) != 3 || got[0].what != tt.first || got[1].what != tt.reason || got[2].what != "sealed" {
+					t.Fatalf("want %s, %s, sealed; got\n%s", tt.first, tt.reason, story(got))
 				}
-				if lost := 125 - len(got[0].frames); lost < 0 || lost > 20 {
-					t.Errorf("the torn segment lacks %d pictures", lost)
+				if lost := 125 - len(got[0].frames); lost > 20 {
+					t.Errorf("the first segment lacks %d pictures", lost)
+				}
+				if st := g.rec.State(); len(got[0].frames)+len(got[2].frames)+int(st.Lost) < g.frame-60 || st.Lost == 0 {
+					t.Errorf("%d and %d pictures of %d are recorded, %d counted as lost", len(got[0].frames), len(got[2].frames), g.frame, st.Lost)
 				}
 			})
 		})
+	}
+}
+
+// Sound runs a little behind the picture, and is complete across cuts.
+func TestSound(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		offset int64         // of the sound's times against the picture's, in its units
+		late   time.Duration // of its arrival
+	}{
+		{"counted from the same moment", 0, 0},
+		{"arrives late", 0, 100 * time.Millisecond},
+		{"counted from another moment", 8000 * 1000, 0},
+		{"counted from an earlier moment", -8000 * 1000, 60 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, func(o *Options) { o.Audio = true; o.Target = 4 * time.Second }, &shelf{})
+				g.dts = 90000 * 5000
+				g.audio = &media.Format{Codec: media.PCMU, ClockRate: 8000, SampleRate: 8000, Channels: 1}
+				behind := int64(tt.late / time.Millisecond * 8)
+				for range 25 * 20 {
+					now := g.dts*8000/90000 + tt.offset - behind
+					g.chirps(now, now+160)
+					g.picture()
+				}
+				g.stop()
+				got := g.timeline()
+				next := -1
+				for i, s := range got {
+					if len(s.chirps) == 0 && i > 0 {
+						t.Fatalf("segment %d has no sound", i)
+					}
+					for _, n := range s.chirps {
+						if next >= 0 && n != next {
+							t.Errorf("segment %d: sound %d where %d should be", i, n, next)
+						}
+						next = n + 1
+					}
+				}
+				// The first segment may end early, because sound was heard only after it began.
+				if st := g.rec.State(); next < g.chirp-10 || st.Lost > 110 {
+					t.Errorf("sound up to %d of %d, state %+v", next, g.chirp, st)
+				}
+			})
+		})
+	}
+}
+
+func TestNoSoundUnlessAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil, &shelf{})
+		g.audio = &media.Format{Codec: media.PCMU, ClockRate: 8000, SampleRate: 8000, Channels: 1}
+		for range 100 {
+			g.chirps(g.dts*8000/90000, g.dts*8000/90000+160)
+			g.picture()
+		}
+		g.stop()
+		if got := g.timeline(); len(got) != 1 || len(got[0].chirps) != 0 || len(got[0].frames) != 100 {
+			t.Errorf("%s", story(got))
+		}
+	})
+}
+
+// What the archive could not finish at once is the archive's to finish: it is
+// said, and recording goes on without a gap.
+func TestCommitFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, func(o *Options) { o.Target = 4 * time.Second }, &shelf{commit: archive.ErrUnfinished})
+		g.seconds(20)
+		st := g.rec.State()
+		g.stop()
+		if !st.Recording || st.Detail == "" || st.Segments != 0 || len(g.shelf.gaps) != 0 {
+			t.Errorf("state %+v, gaps %v", st, g.shelf.gaps)
+		}
+	})
+}
+
+func TestKeyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil, &shelf{before: time.Now().UTC()})
+		g.keys.mu.Lock()
+		g.keys.err = errors.New("permission denied")
+		g.keys.mu.Unlock()
+		g.seconds(3)
+		if st := g.rec.State(); st.Recording || st.Reason != KeyFailing {
+			t.Errorf("state %+v", st)
+		}
+		g.stop()
+	})
+}
+
+// A slow camera's pictures are written as they come, not held for more.
+func TestOneFrameASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil, &shelf{})
+		g.gop = 5
+		for range 10 {
+			g.picture()
+			g.dts += 90000 - 3600
+			time.Sleep(960 * time.Millisecond)
+			// How long the first lasts is not known before the second.
+			if o, _ := g.rec.Open(); len(o.Parts) != g.frame && g.frame > 1 {
+				t.Errorf("after picture %d there are %d parts", g.frame, len(o.Parts))
+			}
+		}
+		g.stop()
+		wantStory(t, g.timeline(), "sealed 10.00s 0-9")
+	})
+}
+
+func TestOptions(t *testing.T) {
+	id := archive.StreamID{Site: "home", Camera: "Gate!", Stream: "main"}
+	for name, o := range map[string]Options{
+		"no stream": {}, "bad name": {ID: id, Stream: &media.Stream{}}, "negative": {ID: gate, Target: -1},
+	} {
+		if _, err := build(o, &shelf{}, &oneKey{}, realSealer); err == nil && name != "no stream" {
+			t.Errorf("%s: taken", name)
+		}
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: New took it", name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -72,6 +73,9 @@ func (r *Recorder) create(s *segment) error {
 		s.pending, err = r.store.create(r.o.ID, s.start)
 		if errors.Is(err, archive.ErrExists) && try < 100 {
 			s.start = s.start.Add(time.Millisecond)
+			if last, ok, err := r.store.last(context.Background(), r.o.ID); err == nil && ok && last.After(s.start) {
+				s.start = last.UTC()
+			}
 			continue
 		}
 		if err != nil {
