@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,6 +318,9 @@ func TestFFmpegPlays(t *testing.T) {
 		t.Skip("ffmpeg is not installed")
 	}
 	town := startTown(t, Options{})
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	var players sync.WaitGroup
 	for _, tt := range []struct {
 		name, transport string
 		ok              func(*camera) bool
@@ -325,19 +329,18 @@ func TestFFmpegPlays(t *testing.T) {
 		{"H.265 over UDP", "udp", func(c *camera) bool { return c.info.Codec == media.H265 }},
 		{"G.711 through a tunnel", "http", func(c *camera) bool { return c.info.Audio == media.PCMU && c.httpTunnel }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			info := find(t, town, tt.ok)
-			url := strings.Replace(info.MainURL, "rtsp://", "rtsp://"+info.Username+":"+info.Password+"@", 1)
-			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
-			defer stop()
+		info := find(t, town, tt.ok)
+		url := strings.Replace(info.MainURL, "rtsp://", "rtsp://"+info.Username+":"+info.Password+"@", 1)
+		// All at once: ffmpeg mostly waits, however few processors there are.
+		players.Go(func() {
 			out, err := exec.CommandContext(ctx, ffmpeg, "-v", "warning", "-rtsp_transport", tt.transport, "-i", url,
 				"-frames:v", "15", "-f", "null", "-").CombinedOutput()
 			if err != nil || len(bytes.TrimSpace(out)) > 0 {
-				t.Errorf("ffmpeg: %v\n%s", err, out)
+				t.Errorf("%s: ffmpeg: %v\n%s", tt.name, err, out)
 			}
 		})
 	}
+	players.Wait()
 }
 
 func FuzzRequest(f *testing.F) {
