@@ -33,7 +33,7 @@ type ArchiveCheckCmd struct {
 func (ArchiveCheckCmd) Help() string {
 	return `Every row of the index must have its file with the right size (and hash, with --hash), every file
 its row; segments may not overlap; time without recording must be a gap with a reason; every day
-its key. Needs no identity, changes nothing, and may run beside the server.
+its key, unless it was erased. Needs no identity, changes nothing, and may run beside the server.
 
 Examples
 
@@ -50,6 +50,7 @@ type checkedArchive struct {
 	Gaps     int              `json:"gaps"`
 	Bytes    int64            `json:"bytes"`
 	Hashed   int              `json:"hashed"`
+	Erased   int              `json:"erased"`  // segments whose day key was erased on purpose
 	Running  bool             `json:"running"` // a server was recording meanwhile
 	Problems []archiveProblem `json:"problems"`
 }
@@ -72,7 +73,7 @@ func (c *ArchiveCheckCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	out := checkedArchive{
-		OK: r.OK(), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Hashed: r.Hashed,
+		OK: r.OK(), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Hashed: r.Hashed, Erased: r.Erased,
 		Running: r.Running, Problems: []archiveProblem{},
 	}
 	for _, p := range r.Problems {
@@ -100,6 +101,9 @@ func (r checkedArchive) print(s *streams) {
 	s.printf("%s (%s), %s", count(int64(r.Segments), "segment"), bytesText(r.Bytes), count(int64(r.Gaps), "gap"))
 	if r.Hashed > 0 {
 		s.printf(", %s compared", count(int64(r.Hashed), "hash"))
+	}
+	if r.Erased > 0 {
+		s.printf(", %s of erased days", count(int64(r.Erased), "segment"))
 	}
 	s.printf(": %s\n", count(int64(len(r.Problems)), "problem"))
 }

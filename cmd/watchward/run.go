@@ -149,8 +149,8 @@ func (h *house) buildArchive(ctx context.Context) (err error) {
 		},
 		DayGone: func(site, camera, day string) {
 			// A key without video opens nothing: it goes with the day's last segment.
-			if err := h.keys.Erase(site, camera, day); err != nil {
-				h.log.Error("erase day key", "site", site, "camera", camera, "day", day, "err", err)
+			if err := h.keys.Drop(site, camera, day); err != nil {
+				h.log.Error("remove day key", "site", site, "camera", camera, "day", day, "err", err)
 			}
 		},
 	})

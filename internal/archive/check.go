@@ -54,6 +54,7 @@ type Report struct {
 	Torn, Damaged  int // known and marked, so no problem
 	Hashed         int // files read
 	NoHash         int // segments whose hash is not known yet
+	Erased         int // segments whose day key was erased on purpose: nobody can open them
 	Running        bool
 }
 
@@ -349,9 +350,14 @@ func (c *checker) key(f folder, d *dayCheck) {
 		return
 	}
 	_, err := c.a.fs.Stat(filepath.Join(c.a.keys, f.site, f.camera, f.day+".key.age"))
-	if err != nil {
-		c.add(ProblemKey, f.path(), "its %d segments cannot be opened without the day key: %v", len(d.rows), err)
+	if err == nil {
+		return
 	}
+	if _, gone := c.a.fs.Stat(filepath.Join(c.a.keys, f.site, f.camera, f.day+".erased")); errors.Is(err, fs.ErrNotExist) && gone == nil {
+		c.r.Erased += len(d.rows)
+		return
+	}
+	c.add(ProblemKey, f.path(), "its %d segments cannot be opened without the day key: %v", len(d.rows), err)
 }
 
 func (c *checker) hashes(ctx context.Context, d *dayCheck) error {

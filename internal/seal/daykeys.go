@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	keySuffix = ".key.age"
-	newPrefix = ".new-" // being written
+	keySuffix    = ".key.age"
+	erasedSuffix = ".erased" // says that a key is gone on purpose
+	newPrefix    = ".new-"   // being written
 )
 
 // Options configures [DayKeys].
@@ -235,12 +236,50 @@ func (d *DayKeys) Replace(site, camera, day string, sealed []byte) error {
 // Erase removes a day's key, and with it that day wherever copies of its video
 // lie. There is no error if it is gone already. Whether the disk forgets the
 // bytes is the disk's matter: they are sealed to the readers.
+//
+// A file DAY.erased stays in the key's place, so that nobody takes the sealed
+// segments that are left for an accident. A recorder that starts again on that
+// very day makes a new key for the rest of it; the file stays.
 func (d *DayKeys) Erase(site, camera, day string) error {
 	if err := validKey(site, camera, day); err != nil {
 		return fmt.Errorf("erase day key: %w", err)
 	}
 	d.forget(site, camera, day)
-	path := d.path(site, camera, day)
+	// The mark first: a crash between the two leaves a key that still works.
+	err := d.markErased(d.path(site, camera, day), d.erasedPath(site, camera, day))
+	if err == nil {
+		err = d.remove(d.path(site, camera, day))
+	}
+	if err != nil {
+		return fmt.Errorf("erase day key %s/%s/%s: %w", site, camera, day, err)
+	}
+	return nil
+}
+
+// markErased notes when a key that is there is erased.
+func (d *DayKeys) markErased(key, mark string) error {
+	if _, err := d.fs.ReadFile(key, dayLimit); errors.Is(err, fs.ErrNotExist) {
+		return nil // gone already, and marked if it was erased
+	}
+	return d.write(mark, []byte(time.Now().UTC().Format(time.RFC3339)+"\n"))
+}
+
+// Drop removes the key of a day of which no segment is left, and the mark of
+// its erasure. There is no error if they are gone already.
+func (d *DayKeys) Drop(site, camera, day string) error {
+	if err := validKey(site, camera, day); err != nil {
+		return fmt.Errorf("drop day key: %w", err)
+	}
+	d.forget(site, camera, day)
+	err := errors.Join(d.remove(d.path(site, camera, day)), d.remove(d.erasedPath(site, camera, day)))
+	if err != nil {
+		return fmt.Errorf("drop day key %s/%s/%s: %w", site, camera, day, err)
+	}
+	return nil
+}
+
+// remove removes a file for good, if it is there.
+func (d *DayKeys) remove(path string) error {
 	err := d.fs.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -248,10 +287,7 @@ func (d *DayKeys) Erase(site, camera, day string) error {
 	if err == nil {
 		err = d.fs.SyncDir(filepath.Dir(path))
 	}
-	if err != nil {
-		return fmt.Errorf("erase day key %s/%s/%s: %w", site, camera, day, err)
-	}
-	return nil
+	return err
 }
 
 func (d *DayKeys) forget(site, camera, day string) {
@@ -319,6 +355,10 @@ func (d *DayKeys) each(sub string, f func(name string) error) error {
 
 func (d *DayKeys) path(site, camera, day string) string {
 	return filepath.Join(d.dir, site, camera, day+keySuffix)
+}
+
+func (d *DayKeys) erasedPath(site, camera, day string) string {
+	return filepath.Join(d.dir, site, camera, day+erasedSuffix)
 }
 
 var nameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)

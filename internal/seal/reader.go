@@ -2,15 +2,11 @@ package seal
 
 import (
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
 	"filippo.io/age"
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // HeaderSize is the length of an age file's header, without the nonce after
@@ -111,11 +107,7 @@ func OpenTornAt(src io.ReaderAt, size int64, day Identity) (r io.ReaderAt, plain
 	if _, err := src.ReadAt(nonce, int64(len(header))); err != nil {
 		return nil, 0, fmt.Errorf("open torn file: %w", err)
 	}
-	stream, err := hkdf.Key(sha256.New, key, nonce, "payload", chacha20poly1305.KeySize)
-	if err != nil {
-		return nil, 0, fmt.Errorf("open torn file: %w", err)
-	}
-	if t.aead, err = chacha20poly1305.New(stream); err != nil {
+	if t.aead, err = payloadCipher(key, nonce); err != nil {
 		return nil, 0, fmt.Errorf("open torn file: %w", err)
 	}
 	return t, plain, nil
@@ -140,9 +132,7 @@ func (t *tornReader) ReadAt(p []byte, off int64) (n int, err error) {
 		if _, err := t.src.ReadAt(buf, t.start+i*sealedSize); err != nil && err != io.EOF {
 			return n, err
 		}
-		var nonce [chacha20poly1305.NonceSize]byte
-		binary.BigEndian.PutUint64(nonce[3:], uint64(i))
-		chunk, err := t.aead.Open(buf[:0], nonce[:], buf, nil)
+		chunk, err := t.aead.Open(buf[:0], streamNonce(uint64(i), false), buf, nil)
 		if err != nil {
 			return n, fmt.Errorf("read chunk %d: %w", i, ErrDamaged)
 		}

@@ -336,6 +336,19 @@ func TestDayKeys(t *testing.T) {
 		if _, err := d.Sealed("harbour", "gate", "2031-05-06"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: erased: %v, want %v", k, err, ErrNotFound)
 		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "*/*/*")); len(files) != 2 || filepath.Base(files[0]) != "2031-05-06.erased" {
+			t.Errorf("%s: files %v, want the mark of the erased key and the other key", k, files)
+		}
+		// A recorder that goes on with an erased day gets another key, and the mark stays.
+		if r4, err := d.Recipient("harbour", "gate", "2031-05-06"); err != nil || fmt.Sprint(r4) == fmt.Sprint(first) {
+			t.Errorf("%s: after erasure %v, %v, want a new recipient", k, r4, err)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "*/*/*")); len(files) != 3 {
+			t.Errorf("%s: files %v, want the new key beside the mark", k, files)
+		}
+		if err := errors.Join(d.Drop("harbour", "gate", "2031-05-06"), d.Drop("harbour", "gate", "2031-05-06")); err != nil {
+			t.Errorf("%s: Drop twice: %v", k, err)
+		}
 		if files, _ := filepath.Glob(filepath.Join(dir, "*/*/*")); len(files) != 1 {
 			t.Errorf("%s: files %v, want one key", k, files)
 		}

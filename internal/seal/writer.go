@@ -13,6 +13,7 @@ type Writer struct {
 	dst   *gather
 	enc   io.WriteCloser
 	plain int64
+	open  []byte // what is held back, for a [Tail]
 }
 
 // NewWriter begins an age file: its header is written to dst, in one call.
@@ -33,6 +34,11 @@ func NewWriter(dst io.Writer, day age.Recipient) (*Writer, error) {
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.enc.Write(p)
 	w.plain += int64(n)
+	if held := w.Held(); n >= held {
+		w.open = append(w.open[:0], p[n-held:n]...)
+	} else {
+		w.open = append(w.open, p[:n]...)
+	}
 	return n, err
 }
 
