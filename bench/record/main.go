@@ -130,8 +130,10 @@ func child(ctx context.Context, c config, role string, args ...string) (*process
 	if err != nil {
 		return nil, err
 	}
-	args = append([]string{"-role", role, "-window", c.window.String(), "-warm", c.warm.String(), "-stall", c.stall.String(),
-		"-out", c.out, "-log=" + strconv.FormatBool(c.log)}, args...)
+	args = append([]string{
+		"-role", role, "-window", c.window.String(), "-warm", c.warm.String(), "-stall", c.stall.String(),
+		"-out", c.out, "-log=" + strconv.FormatBool(c.log),
+	}, args...)
 	return start(ctx, self, args...)
 }
 

@@ -103,13 +103,17 @@ func openRooms(ctx context.Context, c config, fs *freezer) (*rooms, error) {
 // watch starts one camera and its recorder.
 func (r *rooms) watch(ctx context.Context, all *sync.WaitGroup, c config, i int) (*record.Recorder, error) {
 	stream := &media.Stream{}
-	rec, err := record.New(record.Options{Stream: stream, ID: archive.StreamID{Site: "bench", Camera: fmt.Sprintf("cam-%d", i), Stream: archive.Main},
-		Archive: r.archive, Keys: r.keys, Log: c.logger()})
+	rec, err := record.New(record.Options{
+		Stream: stream, ID: archive.StreamID{Site: "bench", Camera: fmt.Sprintf("cam-%d", i), Stream: archive.Main},
+		Archive: r.archive, Keys: r.keys, Log: c.logger(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	cam, err := camera.New(camera.Options{URL: fmt.Sprintf("rtsp://%s/cam-%d", c.address, i), Stream: stream, Transport: camera.TCP, Log: c.logger(),
-		Dial: (&net.Dialer{}).DialContext})
+	cam, err := camera.New(camera.Options{
+		URL: fmt.Sprintf("rtsp://%s/cam-%d", c.address, i), Stream: stream, Transport: camera.TCP, Log: c.logger(),
+		Dial: (&net.Dialer{}).DialContext,
+	})
 	if err != nil {
 		return nil, err
 	}

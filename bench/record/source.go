@@ -31,10 +31,12 @@ func makeSample(ctx context.Context, out string) (string, error) {
 	}
 	fmt.Fprintln(os.Stderr, "making the sample, once")
 	for _, args := range [][]string{
-		{"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=60,noise=alls=12:allf=t",
+		{
+			"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=60,noise=alls=12:allf=t",
 			"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "50",
 			"-keyint_min", "50", "-sc_threshold", "0", "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "4M",
-			"-x264-params", "nal-hrd=cbr:force-cfr=1", "-movflags", "+faststart", clip},
+			"-x264-params", "nal-hrd=cbr:force-cfr=1", "-movflags", "+faststart", clip,
+		},
 		{"-i", clip, "-c", "copy", "-movflags", "frag_keyframe+empty_moov+default_base_moof", parts},
 	} {
 		cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-hide_banner", "-loglevel", "error", "-y"}, args...)...)

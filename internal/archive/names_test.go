@@ -15,16 +15,26 @@ func TestNames(t *testing.T) {
 		s    archive.Segment
 		want string
 	}{
-		{archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Sealed},
-			"harbour/gate/2031-05-06/23-59-59.007Z_60000.mp4.age"},
-		{archive.Segment{StreamID: sub, Start: at, Duration: time.Millisecond, State: archive.Sealed},
-			"harbour/gate-2/2031-05-06/23-59-59.007Z_1.sub.mp4.age"},
-		{archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Torn},
-			"harbour/gate/2031-05-06/23-59-59.007Z_60000.torn.mp4.age"},
-		{archive.Segment{StreamID: sub, Start: at, Duration: time.Minute, State: archive.Torn},
-			"harbour/gate-2/2031-05-06/23-59-59.007Z_60000.sub.torn.mp4.age"},
-		{archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Damaged},
-			"harbour/gate/2031-05-06/23-59-59.007Z_60000.damaged.mp4.age"},
+		{
+			archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Sealed},
+			"harbour/gate/2031-05-06/23-59-59.007Z_60000.mp4.age",
+		},
+		{
+			archive.Segment{StreamID: sub, Start: at, Duration: time.Millisecond, State: archive.Sealed},
+			"harbour/gate-2/2031-05-06/23-59-59.007Z_1.sub.mp4.age",
+		},
+		{
+			archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Torn},
+			"harbour/gate/2031-05-06/23-59-59.007Z_60000.torn.mp4.age",
+		},
+		{
+			archive.Segment{StreamID: sub, Start: at, Duration: time.Minute, State: archive.Torn},
+			"harbour/gate-2/2031-05-06/23-59-59.007Z_60000.sub.torn.mp4.age",
+		},
+		{
+			archive.Segment{StreamID: gate, Start: at, Duration: time.Minute, State: archive.Damaged},
+			"harbour/gate/2031-05-06/23-59-59.007Z_60000.damaged.mp4.age",
+		},
 	} {
 		if got := tt.s.Name(); got != tt.want {
 			t.Errorf("Name = %q, want %q", got, tt.want)

@@ -41,18 +41,38 @@ func TestRetention(t *testing.T) {
 		policy              archive.Policy
 		gate, gateSub, yard []string
 	}{
-		{"no limit", archive.Policy{},
-			[]string{"06T12", "06T13", "06T14"}, []string{"06T12", "06T13"}, []string{"06T12", "06T13"}},
-		{"by age", archive.Policy{Default: archive.Retention{MaxAge: 90 * time.Minute}},
-			[]string{"06T13", "06T14"}, []string{"06T13"}, []string{"06T13"}},
-		{"by bytes of a camera, all its streams", archive.Policy{Default: archive.Retention{MaxBytes: 3 * one}},
-			[]string{"06T13", "06T14"}, []string{"06T13"}, []string{"06T12", "06T13"}},
+		{
+			"no limit",
+			archive.Policy{},
+			[]string{"06T12", "06T13", "06T14"},
+			[]string{"06T12", "06T13"},
+			[]string{"06T12", "06T13"},
+		},
+		{
+			"by age",
+			archive.Policy{Default: archive.Retention{MaxAge: 90 * time.Minute}},
+			[]string{"06T13", "06T14"},
+			[]string{"06T13"},
+			[]string{"06T13"},
+		},
+		{
+			"by bytes of a camera, all its streams",
+			archive.Policy{Default: archive.Retention{MaxBytes: 3 * one}},
+			[]string{"06T13", "06T14"},
+			[]string{"06T13"},
+			[]string{"06T12", "06T13"},
+		},
 		{"one camera is kept longer", archive.Policy{
 			Default:   archive.Retention{MaxAge: time.Hour},
 			PerCamera: map[string]archive.Retention{"harbour/yard": {MaxAge: 24 * time.Hour}},
 		}, []string{"06T14"}, nil, []string{"06T12", "06T13"}},
-		{"in all, the oldest of any camera first", archive.Policy{Total: 4 * one},
-			[]string{"06T13", "06T14"}, []string{"06T13"}, []string{"06T13"}},
+		{
+			"in all, the oldest of any camera first",
+			archive.Policy{Total: 4 * one},
+			[]string{"06T13", "06T14"},
+			[]string{"06T13"},
+			[]string{"06T13"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)

@@ -232,8 +232,10 @@ func csvError(err error) LineError {
 
 // header returns the columns when the first row names any.
 func header(record []string) ([]string, error) {
-	known := map[string]string{"address": "url", "rtsp": "url", "main_url": "url", "main": "url", "sub": "sub_url", "user": "username",
-		"login": "username", "adresse": "url", "nom": "name", "camera": "name", "utilisateur": "username", "mot_de_passe": "password", "son": "audio"}
+	known := map[string]string{
+		"address": "url", "rtsp": "url", "main_url": "url", "main": "url", "sub": "sub_url", "user": "username",
+		"login": "username", "adresse": "url", "nom": "name", "camera": "name", "utilisateur": "username", "mot_de_passe": "password", "son": "audio",
+	}
 	for _, c := range csvColumns {
 		known[c] = c
 	}

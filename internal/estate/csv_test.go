@@ -54,8 +54,10 @@ func TestImportCSVIsAllOrNothing(t *testing.T) {
 		name, file string
 		errors     []string // "line field code"
 	}{
-		{"three lines wrong", "name,url,audio\nGood,rtsp://10.0.0.1/a,\n,rtsp://10.0.0.2/a,\nBad,http://10.0.0.3/,\nOdd,rtsp://10.0.0.4/,perhaps\n",
-			[]string{"3 name missing", "4 url scheme", "5 audio truth"}},
+		{
+			"three lines wrong", "name,url,audio\nGood,rtsp://10.0.0.1/a,\n,rtsp://10.0.0.2/a,\nBad,http://10.0.0.3/,\nOdd,rtsp://10.0.0.4/,perhaps\n",
+			[]string{"3 name missing", "4 url scheme", "5 audio truth"},
+		},
 		{"same address twice in the file", "A,Home,rtsp://10.0.0.1/a\nB,Home,rtsp://10.0.0.1/a\n", []string{"2 url duplicate"}},
 		{"quote that never ends", "name,url\n\"Gate,rtsp://10.0.0.1/a\n", []string{"2 file quotes"}},
 		{"unknown column", "name,url,colour\nA,rtsp://10.0.0.1/a,red\n", []string{"1 file column"}},

@@ -46,8 +46,10 @@ func withSite(t *testing.T) (*Estate, Site) {
 }
 
 func gate(site string) Camera {
-	return Camera{Site: site, Name: "Front gate", Enabled: true, RecordAudio: true, Retention: Retention{MaxAge: 48 * time.Hour},
-		Streams: []StreamConfig{{Name: "main", URL: "rtsp://admin:s3cret@10.0.0.1/main", Record: true}, {Name: "sub", URL: "rtsp://10.0.0.1/sub"}}}
+	return Camera{
+		Site: site, Name: "Front gate", Enabled: true, RecordAudio: true, Retention: Retention{MaxAge: 48 * time.Hour},
+		Streams: []StreamConfig{{Name: "main", URL: "rtsp://admin:s3cret@10.0.0.1/main", Record: true}, {Name: "sub", URL: "rtsp://10.0.0.1/sub"}},
+	}
 }
 
 func TestCameraSurvivesReopening(t *testing.T) {

@@ -133,8 +133,10 @@ func fold(r rune) string {
 
 var folded = func() map[rune]string {
 	m := map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'ł': "l", 'đ': "d", 'þ': "th"}
-	for plain, accented := range map[string]string{"a": "àáâãäåāą", "c": "çćč", "e": "èéêëēęě", "i": "ìíîïī",
-		"n": "ñńň", "o": "òóôõöōő", "s": "śšş", "u": "ùúûüūůű", "y": "ýÿ", "z": "źżž", "d": "ď", "g": "ğ", "r": "ř", "t": "ť"} {
+	for plain, accented := range map[string]string{
+		"a": "àáâãäåāą", "c": "çćč", "e": "èéêëēęě", "i": "ìíîïī",
+		"n": "ñńň", "o": "òóôõöōő", "s": "śšş", "u": "ùúûüūůű", "y": "ýÿ", "z": "źżž", "d": "ď", "g": "ğ", "r": "ř", "t": "ť",
+	} {
 		for _, r := range accented {
 			m[r] = plain
 		}

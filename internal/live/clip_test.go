@@ -17,8 +17,10 @@ import (
 func encoded(t testing.TB, seconds int, args ...string) (*media.Format, []*media.Sample) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "clip.mp4")
-	all := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-t", strconv.Itoa(seconds),
-		"-pix_fmt", "yuv420p", "-g", "50", "-keyint_min", "50"}, args...)
+	all := append([]string{
+		"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-t", strconv.Itoa(seconds),
+		"-pix_fmt", "yuv420p", "-g", "50", "-keyint_min", "50",
+	}, args...)
 	all = append(all, "-video_track_timescale", "90000", "-movflags", "frag_keyframe+empty_moov+default_base_moof", name)
 	if out, err := exec.CommandContext(t.Context(), "ffmpeg", all...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)

@@ -95,8 +95,10 @@ func BenchmarkRecorder(b *testing.B) {
 				for b.Loop() {
 					i++
 					base := time.Now()
-					o := Options{Stream: &media.Stream{}, ID: archive.StreamID{Site: "home", Camera: fmt.Sprint("cam-", i), Stream: archive.Main},
-						Archive: h.archive, Keys: h.keys, Log: slog.New(slog.DiscardHandler)}
+					o := Options{
+						Stream: &media.Stream{}, ID: archive.StreamID{Site: "home", Camera: fmt.Sprint("cam-", i), Stream: archive.Main},
+						Archive: h.archive, Keys: h.keys, Log: slog.New(slog.DiscardHandler),
+					}
 					r, err := build(o, realStore{h.archive}, h.keys, bb.sealer)
 					if err != nil {
 						b.Fatal(err)

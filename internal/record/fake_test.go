@@ -164,8 +164,10 @@ func newRig(t testing.TB, change func(*Options), shelf *shelf) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, stream: &media.Stream{}, shelf: shelf, keys: &oneKey{id: id}, gop: 50, size: 4000,
-		video: h264(640, 360)}
+	g := &rig{
+		t: t, stream: &media.Stream{}, shelf: shelf, keys: &oneKey{id: id}, gop: 50, size: 4000,
+		video: h264(640, 360),
+	}
 	o := Options{Stream: g.stream, ID: gate, Log: slog.New(slog.DiscardHandler), Now: func() time.Time {
 		g.stepMu.Lock()
 		defer g.stepMu.Unlock()

@@ -290,10 +290,14 @@ func TestFaults(t *testing.T) {
 		first        string // what becomes of the segment that was open
 	}{
 		{"writes fail", DiskFailing, func(s *shelf) { s.write = broken }, func(s *shelf) { s.write = nil }, "torn"},
-		{"full while writing", DiskFull, func(s *shelf) { s.write, s.full = fmt.Errorf("write: %w", syscall.ENOSPC), archive.ErrFull },
-			func(s *shelf) { s.write, s.full = nil, nil }, "torn"},
-		{"read-only while writing", DiskReadOnly, func(s *shelf) { s.write, s.full = syscall.EROFS, archive.ErrReadOnly },
-			func(s *shelf) { s.write, s.full = nil, nil }, "torn"},
+		{
+			"full while writing", DiskFull, func(s *shelf) { s.write, s.full = fmt.Errorf("write: %w", syscall.ENOSPC), archive.ErrFull },
+			func(s *shelf) { s.write, s.full = nil, nil }, "torn",
+		},
+		{
+			"read-only while writing", DiskReadOnly, func(s *shelf) { s.write, s.full = syscall.EROFS, archive.ErrReadOnly },
+			func(s *shelf) { s.write, s.full = nil, nil }, "torn",
+		},
 		// A segment that can still be written is written to its end.
 		{"under the low-water mark", DiskFull, func(s *shelf) { s.full = archive.ErrFull }, func(s *shelf) { s.full = nil }, "sealed"},
 	} {

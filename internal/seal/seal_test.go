@@ -374,8 +374,11 @@ func TestNoReaderNoKey(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range [][3]string{
-		{"..", "gate", "2031-05-06"}, {"harbour", "a/b", "2031-05-06"}, {"harbour", "gate", "../../x"},
-		{"harbour", "gate", "2031-5-6"}, {"", "gate", "2031-05-06"},
+		{"..", "gate", "2031-05-06"},
+		{"harbour", "a/b", "2031-05-06"},
+		{"harbour", "gate", "../../x"},
+		{"harbour", "gate", "2031-5-6"},
+		{"", "gate", "2031-05-06"},
 	} {
 		if _, err := d.Recipient(bad[0], bad[1], bad[2]); err == nil {
 			t.Errorf("%v was taken", bad)
@@ -448,11 +451,15 @@ func (f *faulty) do(call func() error) error {
 func (f *faulty) WriteNew(n string, b []byte) error {
 	return f.do(func() error { return f.osFS.WriteNew(n, b) })
 }
+
 func (f *faulty) Rename(a, b string) error { return f.do(func() error { return f.osFS.Rename(a, b) }) }
+
 func (f *faulty) MkdirAll(dir string) error {
 	return f.do(func() error { return f.osFS.MkdirAll(dir) })
 }
+
 func (f *faulty) SyncDir(dir string) error { return f.do(func() error { return f.osFS.SyncDir(dir) }) }
+
 func (f *faulty) Remove(name string) error { return f.do(func() error { return f.osFS.Remove(name) }) }
 
 // Whatever call fails: the recipient that the next try gives is the one in the

@@ -130,8 +130,10 @@ func (w *Server) setPreferences(rw http.ResponseWriter, r *http.Request) error {
 		if !slices.Contains(values, v) {
 			return ErrBadRequest
 		}
-		http.SetCookie(rw, &http.Cookie{Name: name, Value: v, Path: "/", MaxAge: 365 * 24 * 3600,
-			HttpOnly: true, Secure: w.Secure(), SameSite: http.SameSiteStrictMode})
+		http.SetCookie(rw, &http.Cookie{
+			Name: name, Value: v, Path: "/", MaxAge: 365 * 24 * 3600,
+			HttpOnly: true, Secure: w.Secure(), SameSite: http.SameSiteStrictMode,
+		})
 	}
 	http.Redirect(rw, r, localPath(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil

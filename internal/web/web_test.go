@@ -267,8 +267,16 @@ func TestHosts(t *testing.T) {
 		host   string
 		status int
 	}{
-		{local, "127.0.0.1:8433", 200}, {local, "localhost:1", 200}, {local, "[::1]:1", 200}, {local, "evil.example", 421}, {local, "192.0.2.1", 421}, {local, "", 421},
-		{tlsServer, "192.0.2.1:8433", 200}, {tlsServer, "cams.example", 200}, {tlsServer, "CAMS.example:1", 200}, {tlsServer, "evil.example", 421},
+		{local, "127.0.0.1:8433", 200},
+		{local, "localhost:1", 200},
+		{local, "[::1]:1", 200},
+		{local, "evil.example", 421},
+		{local, "192.0.2.1", 421},
+		{local, "", 421},
+		{tlsServer, "192.0.2.1:8433", 200},
+		{tlsServer, "cams.example", 200},
+		{tlsServer, "CAMS.example:1", 200},
+		{tlsServer, "evil.example", 421},
 	} {
 		r := request("GET", "/login", nil)
 		r.Host = tt.host
@@ -512,8 +520,10 @@ func TestRunOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen string
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true,
-		VerifyConnection: func(s tls.ConnectionState) error { seen = fingerprint(s.PeerCertificates[0].Raw); return nil }}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true,
+		VerifyConnection:   func(s tls.ConnectionState) error { seen = fingerprint(s.PeerCertificates[0].Raw); return nil },
+	}}}
 	resp, err := client.Get("https://" + net.JoinHostPort("127.0.0.1", u.Port()) + "/login")
 	if err != nil {
 		t.Fatal(err)

@@ -197,9 +197,12 @@ func TestH265(t *testing.T) {
 		{"single, AP", false, []step{{ap, 0, false, 0}, {idr265, 0, true, 0}, {inter65, 3600, true, 0}}},
 		{"FU", false, []step{{ap, 0, true, 0}, {fus[0], 0, false, 0}, {fus[1], 0, true, 0}, {inter65, 3600, true, 0}}},
 		{"decoding order numbers", true, []step{
-			{join(vps265[:2], []byte{0, 0}, vps265[2:]), 0, false, 0}, {join(sps265[:2], []byte{0, 1}, sps265[2:]), 0, false, 0},
+			{join(vps265[:2], []byte{0, 0}, vps265[2:]), 0, false, 0},
+			{join(sps265[:2], []byte{0, 1}, sps265[2:]), 0, false, 0},
 			{join(pps265[:2], []byte{0, 2}, pps265[2:]), 0, false, 0},
-			{join(fus[0][:3], []byte{0, 3}, fus[0][3:]), 0, false, 0}, {fus[1], 0, true, 0}, {join(inter65[:2], []byte{0, 4}, inter65[2:]), 3600, true, 0},
+			{join(fus[0][:3], []byte{0, 3}, fus[0][3:]), 0, false, 0},
+			{fus[1], 0, true, 0},
+			{join(inter65[:2], []byte{0, 4}, inter65[2:]), 3600, true, 0},
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -223,9 +226,11 @@ func TestFormatChanges(t *testing.T) {
 	var s sink
 	r := NewReceiver(&c, nil, &s)
 	feed(r, 0, 96, []step{
-		{stap(sps264, pps264, idr), 0, true, 0}, {inter, 3600, true, 0},
+		{stap(sps264, pps264, idr), 0, true, 0},
+		{inter, 3600, true, 0},
 		{stap(sps264, pps264, idr), 7200, true, 0},
-		{stap(sps720, pps720, idr), 10800, true, 0}, {inter, 14400, true, 0},
+		{stap(sps720, pps720, idr), 10800, true, 0},
+		{inter, 14400, true, 0},
 	})
 	if len(s.samples) != 5 {
 		t.Fatalf("notes %v", s.notes)

@@ -27,15 +27,18 @@ func unhex(s string) []byte {
 }
 
 func h264() *media.Format {
-	return &media.Format{Codec: media.H264, ClockRate: 90000, Width: 640, Height: 360,
-		ParameterSets: [][]byte{unhex("6742c016da0280bfe5c044000003000400000300783c58ba80"), unhex("68ce0f2c80")}}
+	return &media.Format{
+		Codec: media.H264, ClockRate: 90000, Width: 640, Height: 360,
+		ParameterSets: [][]byte{unhex("6742c016da0280bfe5c044000003000400000300783c58ba80"), unhex("68ce0f2c80")},
+	}
 }
 
 func h265() *media.Format {
 	return &media.Format{Codec: media.H265, ClockRate: 90000, Width: 1920, Height: 1080, ParameterSets: [][]byte{
 		unhex("40010c01ffff01600000030090000003000003007895980900"),
 		unhex("420101016000000300900000030000030078a003c0801107cb96e92930bc05a02000000300200000030321"),
-		unhex("4401c172b46240")}}
+		unhex("4401c172b46240"),
+	}}
 }
 
 func aac() *media.Format {

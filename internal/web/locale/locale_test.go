@@ -59,8 +59,12 @@ func TestFormsOfNumber(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"en", 0, "0 cameras"}, {"en", 1, "1 camera"}, {"en", 1234, "1,234 cameras"},
-		{"fr", 0, "0 caméra"}, {"fr", 1, "1 caméra"}, {"fr", 1234, "1\u202f234 caméras"},
+		{"en", 0, "0 cameras"},
+		{"en", 1, "1 camera"},
+		{"en", 1234, "1,234 cameras"},
+		{"fr", 0, "0 caméra"},
+		{"fr", 1, "1 caméra"},
+		{"fr", 1234, "1\u202f234 caméras"},
 	} {
 		if got := texts.N(tt.lang, "cameras.count", tt.n); got != tt.want {
 			t.Errorf("%s %d: %q, want %q", tt.lang, tt.n, got, tt.want)

@@ -116,8 +116,10 @@ func (f *town) day(camera, day string) *age.HybridIdentity {
 func (f *town) record(camera, stream string, start int64, m movie, ms int64, state string) *segment {
 	day := time.UnixMilli(start).UTC().Format(time.DateOnly)
 	sealed := seal(f.t, m.plain, f.day(camera, day).Recipient())
-	s := segment{Start: start, MS: ms, State: state, Day: day, Codecs: m.codecs, sealed: sealed, Open: state == "open",
-		URL: fmt.Sprintf("/api/cameras/%s/segments/%s/%d", camera, stream, start)}
+	s := segment{
+		Start: start, MS: ms, State: state, Day: day, Codecs: m.codecs, sealed: sealed, Open: state == "open",
+		URL: fmt.Sprintf("/api/cameras/%s/segments/%s/%d", camera, stream, start),
+	}
 	switch state {
 	case "torn": // a crash left whole chunks only
 		header := headerSize(sealed)
@@ -142,8 +144,10 @@ func (f *town) begin(camera, stream string, start int64) {
 	tr := f.tracks[camera+"/"+stream]
 	last := &tr.segments[len(tr.segments)-1]
 	last.State, last.Open, last.Parts = "sealed", false, nil
-	tr.segments = append(tr.segments, segment{Start: start, State: "open", Open: true, Day: last.Day, Codecs: last.Codecs,
-		URL: fmt.Sprintf("/api/cameras/%s/segments/%s/%d", camera, stream, start), Parts: []part{}})
+	tr.segments = append(tr.segments, segment{
+		Start: start, State: "open", Open: true, Day: last.Day, Codecs: last.Codecs,
+		URL: fmt.Sprintf("/api/cameras/%s/segments/%s/%d", camera, stream, start), Parts: []part{},
+	})
 }
 
 // grow gives the open segment what a movie holds.

@@ -114,9 +114,11 @@ func (f *rooms) ask(what string, rw http.ResponseWriter) {
 func (f *rooms) WHEP(rw http.ResponseWriter, _ *http.Request, camera, stream string) {
 	f.ask("whep "+camera+" "+stream, rw)
 }
+
 func (f *rooms) WHEPDelete(rw http.ResponseWriter, _ *http.Request, id string) {
 	f.ask("end "+id, rw)
 }
+
 func (f *rooms) Socket(rw http.ResponseWriter, _ *http.Request, camera, stream string) {
 	f.ask("socket "+camera+" "+stream, rw)
 }
@@ -151,8 +153,10 @@ func newBench(t *testing.T) *bench {
 	if err := b.estate.SetReaders(t.Context(), s.ID, []estate.Reader{{Recipient: b.reader, Name: "Grace"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.estate.AddCamera(t.Context(), estate.Camera{Site: s.ID, Name: "Gate", Enabled: true, Username: "admin", Password: "hunter2hunter2",
-		Streams: []estate.StreamConfig{{Name: "main", URL: "rtsp://10.0.0.1/main", Record: true}, {Name: "sub", URL: "rtsp://10.0.0.1/sub"}}}); err != nil {
+	if _, err := b.estate.AddCamera(t.Context(), estate.Camera{
+		Site: s.ID, Name: "Gate", Enabled: true, Username: "admin", Password: "hunter2hunter2",
+		Streams: []estate.StreamConfig{{Name: "main", URL: "rtsp://10.0.0.1/main", Record: true}, {Name: "sub", URL: "rtsp://10.0.0.1/sub"}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.fill()
@@ -166,14 +170,20 @@ func (b *bench) fill() {
 		{StreamID: id, Start: noon.Add(-2 * time.Minute), Duration: 30 * time.Second, Bytes: 1000, State: archive.Torn},
 		{StreamID: id, Start: noon.Add(-90 * time.Second), Duration: time.Second, Bytes: 10, State: archive.Expiring},
 	}
-	b.line = archive.Timeline{First: noon.Add(-3 * time.Minute), Last: noon.Add(-time.Minute),
+	b.line = archive.Timeline{
+		First: noon.Add(-3 * time.Minute), Last: noon.Add(-time.Minute),
 		Gaps:  []archive.Gap{{StreamID: id, Start: noon.Add(-90 * time.Second), End: noon.Add(-60 * time.Second), Reason: "connection-lost"}},
-		Marks: []archive.Mark{{Start: noon.Add(-2 * time.Minute), End: noon.Add(-90 * time.Second), State: archive.Torn}}}
-	b.open = map[string]OpenSegment{"gate/main": {Start: noon.Add(-time.Minute), Bytes: 600, Codecs: "avc1.64001f",
-		Parts: []OpenPart{{0, 700, true}, {200 * time.Millisecond, 900, false}}}}
+		Marks: []archive.Mark{{Start: noon.Add(-2 * time.Minute), End: noon.Add(-90 * time.Second), State: archive.Torn}},
+	}
+	b.open = map[string]OpenSegment{"gate/main": {
+		Start: noon.Add(-time.Minute), Bytes: 600, Codecs: "avc1.64001f",
+		Parts: []OpenPart{{0, 700, true}, {200 * time.Millisecond, 900, false}},
+	}}
 	b.state = map[string]camera.State{
-		"gate/main": {Phase: camera.Live, Since: noon.Add(-time.Hour), FPS: 25, Kbps: 4000.04, Transport: "tcp",
-			Video: &media.Format{Codec: media.H264, Width: 1920, Height: 1080}, Audio: &media.Format{Codec: media.AAC}},
+		"gate/main": {
+			Phase: camera.Live, Since: noon.Add(-time.Hour), FPS: 25, Kbps: 4000.04, Transport: "tcp",
+			Video: &media.Format{Codec: media.H264, Width: 1920, Height: 1080}, Audio: &media.Format{Codec: media.AAC},
+		},
 		"gate/sub": {Phase: camera.Waiting, Reason: media.WrongPassword, Detail: "401 Unauthorized", Since: noon.Add(-time.Minute)},
 	}
 	b.record = Recording{On: true}
@@ -204,8 +214,10 @@ func emptyBench(t *testing.T) *bench {
 	if b.web, err = web.New(web.Options{Access: b.access, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	if b.watch, err = New(Options{Web: b.web, Access: b.access, Estate: b.estate, Archive: b.rooms, Keys: b.rooms, Live: b.rooms,
-		Recorders: b.rooms, DataDir: "/srv/watchward", Log: log, Now: func() time.Time { return noon }}); err != nil {
+	if b.watch, err = New(Options{
+		Web: b.web, Access: b.access, Estate: b.estate, Archive: b.rooms, Keys: b.rooms, Live: b.rooms,
+		Recorders: b.rooms, DataDir: "/srv/watchward", Log: log, Now: func() time.Time { return noon },
+	}); err != nil {
 		t.Fatal(err)
 	}
 	id, err := seal.GenerateIdentity(seal.Classic)

@@ -132,7 +132,8 @@ func (w *Watch) showEdit(rw http.ResponseWriter, r *http.Request) error {
 
 func (w *Watch) editForm(r *http.Request, c estate.Camera) (editData, error) {
 	sites, err := w.o.Estate.Sites(r.Context())
-	d := editData{ID: c.ID, Sites: sites, Lost: c.PasswordLost,
+	d := editData{
+		ID: c.ID, Sites: sites, Lost: c.PasswordLost,
 		Form: map[string]string{
 			"name": c.Name, "site": c.Site, "username": c.Username, "transport": c.Transport,
 			"days": days(c.Retention.MaxAge), "gigabytes": gigabytes(c.Retention.MaxBytes), "url": "", "sub_url": "",

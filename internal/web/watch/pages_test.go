@@ -187,9 +187,11 @@ func TestEveryKeyHasAText(t *testing.T) {
 	for _, code := range estate.InvalidCodes() {
 		need["invalid."+code] = true
 	}
-	for _, r := range []media.Reason{media.Connecting, media.Refused, media.WrongPassword, media.NotFound, media.Unsupported, media.ConnectionLost, media.NoVideo,
+	for _, r := range []media.Reason{
+		media.Connecting, media.Refused, media.WrongPassword, media.NotFound, media.Unsupported, media.ConnectionLost, media.NoVideo,
 		media.NoKeyframe, media.PacketLoss, media.Corrupt, media.TimeJump, media.Stopped,
-		"recorder-stopped", "disk-full", "disk-read-only", "disk-failing", "disk-stalled", "clock-step", "no-reader", archive.Expired} {
+		"recorder-stopped", "disk-full", "disk-read-only", "disk-failing", "disk-stalled", "clock-step", "no-reader", archive.Expired,
+	} {
 		need["reason."+string(r)] = true
 	}
 	for _, s := range []camera.Phase{camera.Dialing, camera.Live, camera.Waiting, camera.Halted} {
@@ -270,8 +272,10 @@ func TestWallPage(t *testing.T) {
 func TestCameraPage(t *testing.T) {
 	b := newBench(t)
 	page := b.serve(ask("GET", "/cameras/gate", "", b.login(t, "Vic"), with("Accept-Language", "fr"))).Body.String()
-	for _, want := range []string{`<watch-player camera="gate" name="Gate" streams="main,sub" lang="fr">`, "Grace", b.reader[:20], "1920×1080", "La caméra refuse le mot de passe",
-		"401 Unauthorized", "La connexion à la caméra s’est rompue", "1 trou", "30 s"} {
+	for _, want := range []string{
+		`<watch-player camera="gate" name="Gate" streams="main,sub" lang="fr">`, "Grace", b.reader[:20], "1920×1080", "La caméra refuse le mot de passe",
+		"401 Unauthorized", "La connexion à la caméra s’est rompue", "1 trou", "30 s",
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("does not say %q", want)
 		}

@@ -70,16 +70,19 @@ type op struct {
 }
 
 func (p *path) move(x, y float64) *path { p.ops = append(p.ops, op{'m', [6]float64{x, y}}); return p }
+
 func (p *path) line(xy ...float64) *path {
 	for i := 0; i+1 < len(xy); i += 2 {
 		p.ops = append(p.ops, op{'l', [6]float64{xy[i], xy[i+1]}})
 	}
 	return p
 }
+
 func (p *path) quad(a, b, x, y float64) *path {
 	p.ops = append(p.ops, op{'q', [6]float64{a, b, x, y}})
 	return p
 }
+
 func (p *path) cube(a, b, d, e, x, y float64) *path {
 	p.ops = append(p.ops, op{'c', [6]float64{a, b, d, e, x, y}})
 	return p
@@ -233,7 +236,8 @@ func (c *canvas) sky(y0, y1 float64, stops ...color.NRGBA) {
 // glow is light that fades from the middle: picture coordinates.
 func (c *canvas) glow(x, y, r, squash float64, col color.NRGBA, a float64) {
 	c.fill(roundPath(x-r, y-r/squash, 2*r, 2*r/squash, 0), shade{
-		stops: []color.NRGBA{alpha(col, a), alpha(col, a*0.45), alpha(col, a*0.12), alpha(col, 0)}, y0: y, x: x, r: r, squash: squash})
+		stops: []color.NRGBA{alpha(col, a), alpha(col, a*0.45), alpha(col, a*0.12), alpha(col, 0)}, y0: y, x: x, r: r, squash: squash,
+	})
 }
 
 // text writes s with its left end at x and its foot at y.

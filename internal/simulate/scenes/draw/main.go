@@ -162,8 +162,10 @@ func (s *scene) still(path string, at float64) error {
 // encode pipes the frames to ffmpeg, which makes main and sub stream at once.
 func (s *scene) encode(dir string) error {
 	ext := ".mp4"
-	args := []string{"-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgba", "-s", fmt.Sprintf("%dx%d", width, height),
-		"-r", strconv.Itoa(fps), "-i", "-"}
+	args := []string{
+		"-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgba", "-s", fmt.Sprintf("%dx%d", width, height),
+		"-r", strconv.Itoa(fps), "-i", "-",
+	}
 	if s.audio != "" {
 		wav, err := s.sound()
 		if err != nil {
@@ -172,17 +174,23 @@ func (s *scene) encode(dir string) error {
 		defer os.Remove(wav)
 		args = append(args, "-i", wav)
 	}
-	common := []string{"-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
-		"-movflags", "+faststart", "-map_metadata", "-1", "-fflags", "+bitexact"}
+	common := []string{
+		"-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
+		"-movflags", "+faststart", "-map_metadata", "-1", "-fflags", "+bitexact",
+	}
 	crf := s.crf
 	if crf == 0 {
 		crf = 30
 	}
-	main := []string{"-map", "0:v", "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx264", "-profile:v", "high", "-preset", "slow", "-tune", "animation",
-		"-x264-params", "sliced-threads=0:open-gop=0", "-bf", strconv.Itoa(s.bframes), "-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-crf", strconv.Itoa(crf)}
+	main := []string{
+		"-map", "0:v", "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx264", "-profile:v", "high", "-preset", "slow", "-tune", "animation",
+		"-x264-params", "sliced-threads=0:open-gop=0", "-bf", strconv.Itoa(s.bframes), "-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-crf", strconv.Itoa(crf),
+	}
 	if s.h265 {
-		main = []string{"-map", "0:v", "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx265", "-preset", "slow", "-tag:v", "hvc1",
-			"-x265-params", "log-level=error:keyint=30:min-keyint=30:scenecut=0:bframes=0:open-gop=0:repeat-headers=0", "-crf", strconv.Itoa(crf)}
+		main = []string{
+			"-map", "0:v", "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx265", "-preset", "slow", "-tag:v", "hvc1",
+			"-x265-params", "log-level=error:keyint=30:min-keyint=30:scenecut=0:bframes=0:open-gop=0:repeat-headers=0", "-crf", strconv.Itoa(crf),
+		}
 	}
 	switch s.audio {
 	case "aac":
@@ -191,8 +199,10 @@ func (s *scene) encode(dir string) error {
 		main = append(main, "-map", "1:a", "-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1")
 		ext = ".mkv"
 	}
-	sub := []string{"-map", "0:v", "-vf", "scale=640:360:flags=area:out_color_matrix=bt709:out_range=tv", "-c:v", "libx264", "-profile:v", "main", "-preset", "slow", "-tune", "animation",
-		"-bf", "0", "-g", "15", "-keyint_min", "15", "-sc_threshold", "0", "-crf", strconv.Itoa(crf + 3)}
+	sub := []string{
+		"-map", "0:v", "-vf", "scale=640:360:flags=area:out_color_matrix=bt709:out_range=tv", "-c:v", "libx264", "-profile:v", "main", "-preset", "slow", "-tune", "animation",
+		"-bf", "0", "-g", "15", "-keyint_min", "15", "-sc_threshold", "0", "-crf", strconv.Itoa(crf + 3),
+	}
 	args = append(append(args, main...), common...)
 	args = append(args, filepath.Join(dir, s.name+"-main"+ext))
 	args = append(append(args, sub...), common...)
