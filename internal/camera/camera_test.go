@@ -241,12 +241,9 @@ func TestFallsBackToUDP(t *testing.T) {
 			_, _ = stranger.WriteTo(rtsptest.Packet(96, true, 999, 0, 66, idr), a)
 		}
 		for i := range 400 {
-			nal := inter
-			if i%10 == 0 {
-				nal = idr
-			}
 			n := i ^ 1 // each pair swapped
-			if nal = inter; n%10 == 0 {
+			nal := inter
+			if n%10 == 0 {
 				nal = idr
 			}
 			if i < 2 {

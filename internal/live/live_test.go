@@ -222,7 +222,7 @@ func TestViewersAreCapped(t *testing.T) {
 	h := run(t, Options{MaxViewers: 1}, map[string]*media.Stream{"gate/main": &src.st})
 	c := dial(t, h, "/gate/main/socket")
 	c.text(t)
-	if _, status := refused(t, h, "/gate/main/socket"); status != http.StatusServiceUnavailable {
+	if status, _ := refused(t, h, "/gate/main/socket"); status != http.StatusServiceUnavailable {
 		t.Errorf("second viewer: status %d, want 503", status)
 	}
 	c.close()

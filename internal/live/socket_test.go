@@ -31,14 +31,14 @@ func dial(t testing.TB, h *house, path string) *listener {
 	return l
 }
 
-func refused(t testing.TB, h *house, path string) (error, int) {
+func refused(t testing.TB, h *house, path string) (int, error) {
 	t.Helper()
 	conn, res, err := websocket.Dial(t.Context(), strings.Replace(h.url, "http", "ws", 1)+path, nil)
 	if err == nil {
 		_ = conn.CloseNow()
 		t.Fatal("was let in")
 	}
-	return err, res.StatusCode
+	return res.StatusCode, err
 }
 
 func (l *listener) close() { _ = l.conn.CloseNow() }
@@ -276,7 +276,7 @@ func TestSlowViewerSkipsAndSlowsNobody(t *testing.T) {
 func TestSocketRefuses(t *testing.T) {
 	src := newSource(t)
 	h := run(t, Options{}, map[string]*media.Stream{"gate/main": &src.st})
-	if _, status := refused(t, h, "/gate/third/socket"); status != http.StatusNotFound {
+	if status, _ := refused(t, h, "/gate/third/socket"); status != http.StatusNotFound {
 		t.Errorf("no such stream: status %d, want 404", status)
 	}
 	req := &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://elsewhere.example"}}}

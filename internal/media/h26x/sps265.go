@@ -117,8 +117,10 @@ func (s *sps265) coding() {
 	for range 6 { // block and transform sizes and depths
 		s.ue()
 	}
-	if s.flag() && s.flag() { // scaling_list_enabled, sps_scaling_list_data_present
-		s.scalingLists()
+	if s.flag() { // scaling_list_enabled
+		if s.flag() { // sps_scaling_list_data_present
+			s.scalingLists()
+		}
 	}
 	s.skip(2)     // amp_enabled, sample_adaptive_offset_enabled
 	if s.flag() { // pcm_enabled_flag
@@ -203,7 +205,11 @@ func (s *sps265) predictedSet(set, ref *refSet) {
 	var neg, pos [33]int32
 	total := ref.neg + ref.pos
 	for j := range total + 1 {
-		if !s.flag() && !s.flag() { // neither used now nor kept for later
+		kept := s.flag() // used now
+		if !kept {
+			kept = s.flag() // or later
+		}
+		if !kept {
 			continue
 		}
 		d := shift

@@ -67,7 +67,6 @@ type town struct {
 	clips   map[string][][]byte          // what a socket sends: first the announcement
 	ranges  int                          // requests for sealed bytes
 	leaked  []string                     // requests that held something secret
-	blocked []string                     // reports of the content policy
 }
 
 func newTown(t testing.TB) *town {
