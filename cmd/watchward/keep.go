@@ -49,13 +49,14 @@ type channel struct {
 // fleet keeps a channel running for every stream that the estate lists, and
 // stops those it lists no more.
 type fleet struct {
-	estate  *estate.Estate
-	archive *archive.Archive
-	keysDir string
-	log     *slog.Logger
-	changed func(camera string)   // a camera's or recorder's state changed
-	closed  func(archive.Segment) // a segment was committed
-	clock   func() time.Duration  // how wrong our clock may be
+	estate   *estate.Estate
+	archive  *archive.Archive
+	keysDir  string
+	tailsDir string
+	log      *slog.Logger
+	changed  func(camera string)   // a camera's or recorder's state changed
+	closed   func(archive.Segment) // a segment was committed
+	clock    func() time.Duration  // how wrong our clock may be
 
 	keys    map[string]*seal.DayKeys // by site; Run's goroutine alone
 	readers map[string]string        // by site, what keys were made for; likewise
@@ -212,7 +213,7 @@ func (f *fleet) recorder(c *channel) error {
 		return err
 	}
 	c.rec, err = record.New(record.Options{
-		Stream: c.stream, ID: c.ID, Archive: f.archive, Keys: keys, Audio: c.Audio,
+		Stream: c.stream, ID: c.ID, Archive: f.archive, Keys: keys, Tails: f.tailsDir, Audio: c.Audio,
 		Log: f.log.With("camera", c.ID.Camera, "stream", c.ID.Stream), ClockError: f.clock,
 		Closed: f.closed,
 		Changed: func(s record.State) {

@@ -20,6 +20,7 @@ import (
 	"github.com/watchward/watchward/internal/db"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/live"
+	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/seal"
 	"github.com/watchward/watchward/internal/web"
 	"github.com/watchward/watchward/internal/web/watch"
@@ -160,8 +161,12 @@ func (h *house) buildArchive(ctx context.Context) (err error) {
 	if _, err := h.archive.Recover(ctx); err != nil {
 		return fmt.Errorf("recover archive: %w", err)
 	}
+	tailsDir := filepath.Join(h.cfg.Data, "tails")
+	if err := record.SweepTails(tailsDir, filepath.Join(h.cfg.Data, "archive")); err != nil {
+		return err
+	}
 	h.fleet = &fleet{
-		estate: h.estate, archive: h.archive, keysDir: keysDir, log: h.log, clock: clockError,
+		estate: h.estate, archive: h.archive, keysDir: keysDir, tailsDir: tailsDir, log: h.log, clock: clockError,
 		keys: make(map[string]*seal.DayKeys), readers: make(map[string]string),
 		running: make(map[archive.StreamID]*channel),
 	}

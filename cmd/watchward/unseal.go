@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/watchward/watchward/internal/media/fmp4"
+	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/seal"
 )
 
@@ -204,8 +205,59 @@ func openFile(f *os.File, name, keyFile string, id seal.Identity, salvage bool) 
 		if err != nil {
 			return nil, fmt.Errorf("salvage segment %q: %w", name, err)
 		}
+		o.addTail(day)
 	}
 	return o, o.salvage()
+}
+
+// addTail joins to a torn segment what was held back when its recorder was
+// killed. There may be none: only quiet streams have tails.
+func (o *opened) addTail(day seal.Identity) {
+	files, err := record.TailsOf(o.name)
+	if err != nil {
+		return // copied out of the archive
+	}
+	var rest []byte
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		// One of the two may have been caught half written.
+		if b, err := seal.OpenTail(f, day, o.size); err == nil && len(b) > len(rest) {
+			rest = b
+		}
+		_ = f.Close()
+	}
+	if len(rest) > 0 {
+		o.at = &joined{o.at, o.size, rest}
+		o.size += int64(len(rest))
+	}
+}
+
+// joined is a torn segment with the bytes that follow it.
+type joined struct {
+	main io.ReaderAt
+	size int64
+	rest []byte
+}
+
+func (j *joined) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < j.size {
+		n, err = j.main.ReadAt(p[:min(int64(len(p)), j.size-off)], off)
+		if err != nil && !errors.Is(err, io.EOF) || n == len(p) {
+			return n, err
+		}
+		off += int64(n)
+	}
+	if off < j.size || off > j.size+int64(len(j.rest)) {
+		return n, io.EOF
+	}
+	m := copy(p[n:], j.rest[off-j.size:])
+	if n += m; n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // wrongDay explains a segment that the day's identity does not open. Source is

@@ -113,6 +113,15 @@ func (p *Pending) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// Touch says that what was written reaches to now although the file has not
+// grown: its time is what a recovery goes by. See package record, tails.
+func (p *Pending) Touch() error {
+	if err := p.a.fs.SetTime(p.a.path(partName(p.id, p.at)), p.a.now()); err != nil {
+		return fmt.Errorf("touch segment %s: %w", p.id, p.a.noteError(err))
+	}
+	return nil
+}
+
 // Commit makes the segment durable, then findable: when it returns without
 // error, the file, its name and its row are there. It may be called in a
 // goroutine of its own, and is finished even when ctx ends.

@@ -112,6 +112,8 @@ func (l *leaf) keep(state string, end time.Time, clockErr time.Duration) (archiv
 	return archive.Segment{StreamID: gate, Start: l.start, Duration: l.end.Sub(l.start), State: archive.State(state)}, nil
 }
 
+func (l *leaf) Touch() error { return nil }
+
 func (l *leaf) Discard() error {
 	l.shelf.mu.Lock()
 	defer l.shelf.mu.Unlock()

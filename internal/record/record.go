@@ -70,6 +70,10 @@ type Options struct {
 	// Stall is how long a full queue holds up the camera before video is
 	// discarded. Zero means 10 s.
 	Stall time.Duration
+	// Tails is a folder beside the archive, DIR/tails, for what sealing holds
+	// back of quiet streams, so that a kill costs them no more than others.
+	// Empty means that nothing of the kind is kept.
+	Tails string
 	// Audio records sound too. Without it sound is never written.
 	Audio bool
 
@@ -108,6 +112,7 @@ type Recorder struct {
 	store  store
 	keys   keys
 	sealer sealer
+	rate   float64 // of the last segment, in bytes a second, 0 if not known; the writer's
 
 	mu    sync.Mutex
 	state State

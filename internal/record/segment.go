@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/media/fmp4"
+	"github.com/watchward/watchward/internal/seal"
 )
 
 // chunk is what age seals at once, in plain bytes (C2SP age.md, Payload).
@@ -29,6 +30,7 @@ type segment struct {
 	reached  time.Duration // to where the last part goes, from start
 	oldest   time.Time     // arrival of the oldest byte that sealing holds back
 	headSize int64         // of the sealed file's header and nonce
+	tail     *tail         // nil for a stream that needs none
 }
 
 // newSegment makes the file and writes its header. It begins no earlier than
@@ -54,7 +56,7 @@ func (r *Recorder) newSegment(p *plan, notBefore time.Time) (*segment, error) {
 	}
 	s.head = append(append(s.head, init...), fmp4.PRFT(1, s.start, 0)...)
 	if _, err := s.sealed.Write(s.head); err != nil {
-		return nil, errors.Join(fmt.Errorf("begin segment: %w", err), s.pending.Discard())
+		return nil, errors.Join(fmt.Errorf("begin segment: %w", err), s.discard())
 	}
 	s.oldest = time.Now()
 	r.mu.Lock()
@@ -85,6 +87,11 @@ func (r *Recorder) create(s *segment) error {
 			return errors.Join(fmt.Errorf("create segment: %w", err), s.pending.Discard())
 		}
 		s.headSize = s.pending.Size()
+		if r.o.Tails != "" && r.rate < tailRate {
+			if s.tail, err = newTail(r.o.Tails, r.o.ID, s.start, day); err != nil {
+				r.o.Log.Warn("a kill may cost more than half a second: no tail is kept", "err", err)
+			}
+		}
 		return nil
 	}
 }
@@ -128,6 +135,23 @@ func (s *segment) note(p *part, offset int64) {
 	if offset/chunk != s.sealed.Plain()/chunk {
 		s.oldest = p.samples[0].Received // the open chunk begins within this part
 	}
+	if s.tail != nil && s.parts == 1 {
+		s.oldest = time.Time{} // push it out: a file without a whole chunk would not outlive a crash
+	}
+}
+
+// keepTail puts beside the archive what sealing holds back.
+func (s *segment) keepTail() error {
+	w, ok := s.sealed.(*seal.Writer)
+	if s.tail == nil || !ok {
+		return nil
+	}
+	if err := s.tail.keep(w); err != nil {
+		s.tail.remove()
+		s.tail = nil
+		return err
+	}
+	return s.pending.Touch()
 }
 
 // pad pushes out what sealing holds back when it would be too old before the next
@@ -196,4 +220,12 @@ func (r *Recorder) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = nil
+}
+
+// discard gives the segment up, with all that was written of it.
+func (s *segment) discard() error {
+	if s.tail != nil {
+		s.tail.remove()
+	}
+	return s.pending.Discard()
 }

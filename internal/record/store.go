@@ -27,6 +27,7 @@ type pending interface {
 	Size() int64
 	Commit(ctx context.Context, end time.Time, clockErr time.Duration) (archive.Segment, error)
 	Tear(ctx context.Context, end time.Time, clockErr time.Duration) (archive.Segment, error)
+	Touch() error
 	Discard() error
 }
 

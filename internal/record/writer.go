@@ -110,6 +110,9 @@ func (w *writer) write(ctx context.Context, p *part) {
 		w.tear(ctx, err)
 		return
 	}
+	if err := s.keepTail(); err != nil {
+		w.r.o.Log.Warn("a kill may cost more than half a second: no tail is kept", "err", err)
+	}
 	w.r.update(func(st *State) {
 		st.Samples += uint64(len(p.samples))
 		st.Bytes += uint64(p.bytes)
@@ -149,6 +152,9 @@ func (w *writer) finish(ctx context.Context, f *finish) {
 		w.tear(ctx, err)
 		return
 	}
+	if span := f.end.Sub(s.start).Seconds(); span > 1 {
+		w.r.rate = float64(s.sealed.Plain()) / span
+	}
 	w.segment, w.end, w.reason = nil, f.end.Truncate(time.Millisecond), f.reason
 	w.r.close()
 	w.in.floor(w.end)
@@ -163,7 +169,7 @@ func (w *writer) drop(s *segment) {
 	w.segment = nil
 	w.r.close()
 	w.later(func() {
-		if err := s.pending.Discard(); err != nil {
+		if err := s.discard(); err != nil {
 			w.r.o.Log.Warn("empty segment could not be removed", "err", err)
 		}
 	})
@@ -190,7 +196,7 @@ func (w *writer) tear(ctx context.Context, err error) {
 	end, kept := s.reach()
 	if !kept {
 		end = s.start
-		w.later(func() { _ = s.pending.Discard() }) // recovery removes what stays
+		w.later(func() { _ = s.discard() }) // recovery removes what stays
 	} else {
 		clockErr := w.r.o.ClockError()
 		w.later(func() { w.r.torn(ctx, s, end, clockErr) })
@@ -287,12 +293,18 @@ func (w *writer) later(fn func()) {
 // commit makes a segment durable and tells of it. It runs aside.
 func (r *Recorder) commit(ctx context.Context, s *segment, end time.Time, clockErr time.Duration) {
 	got, err := s.pending.Commit(ctx, end, clockErr)
+	if s.tail != nil {
+		s.tail.remove()
+	}
 	r.kept(got, err)
 }
 
 // torn keeps the whole chunks of a segment. It runs aside.
 func (r *Recorder) torn(ctx context.Context, s *segment, end time.Time, clockErr time.Duration) {
 	got, err := s.pending.Tear(ctx, end, clockErr)
+	if s.tail != nil {
+		s.tail.close()
+	}
 	if errors.Is(err, archive.ErrEmpty) { // then this time was not recorded after all
 		g := archive.Gap{StreamID: r.o.ID, Start: s.start, End: end, Reason: DiskFailing}
 		err = r.store.addGap(ctx, g)
