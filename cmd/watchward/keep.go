@@ -214,7 +214,7 @@ func (f *fleet) recorder(c *channel) error {
 	}
 	c.rec, err = record.New(record.Options{
 		Stream: c.stream, ID: c.ID, Archive: f.archive, Keys: keys, Tails: f.tailsDir, Audio: c.Audio,
-		Log: f.log.With("camera", c.ID.Camera, "stream", c.ID.Stream), ClockError: f.clock,
+		Log: f.log, ClockError: f.clock,
 		Closed: f.closed,
 		Changed: func(s record.State) {
 			c.mu.Lock()
