@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,13 +25,13 @@ import (
 // send. The other is the recorder, the same server as "watchward run": it is
 // given the recipient and nothing else.
 type DemoCmd struct {
-	Listen      string        `default:"127.0.0.1:8470" help:"Address of the web page; port 0 picks a free one." placeholder:"ADDRESS"`
+	Listen      string        `help:"Address of the web page; port 0 picks a free one. Default: 127.0.0.1:8470, or a free port where that is taken." placeholder:"ADDRESS"`
 	Data        string        `help:"Folder for what is recorded (DIR/archive, DIR/keys). Default: a temporary one, removed at the end." placeholder:"DIR" type:"path"`
 	For         time.Duration `help:"Stop by itself after this long, everything committed. Default: at Ctrl-C." placeholder:"DURATION"`
 	IdentityOut string        `help:"Also write the archive identity to this file, for scripts that open what was recorded." placeholder:"FILE" type:"path"`
 	Cameras     int           `default:"10" help:"How many cameras the town has." placeholder:"N"`
 	Footage     string        `help:"Play your own MP4 and MKV files from this folder instead of the drawn town." placeholder:"DIR" type:"existingdir"`
-	Fault       []string      `help:"Make a camera misbehave: CAMERA=KIND[:AMOUNT][@START][/FOR], such as cam-02=drop@20s/5s. Kinds: drop, stall, refuse-password, resolution, time-jump, loss, corrupt-nal, no-keyframe, reboot." placeholder:"FAULT"`
+	Fault       []string      `help:"Make a camera misbehave: CAMERA=KIND[:AMOUNT][@START][/FOR], such as harbour-gate=drop@20s/5s. CAMERA is an id such as cam-01-harbour-gate, its number (01) or its name (harbour-gate). Kinds: drop, stall, refuse-password, resolution, time-jump, loss, corrupt-nal, no-keyframe, reboot." placeholder:"FAULT"`
 	Control     string        `help:"Serve the town's control API (faults on request) at this loopback address." placeholder:"ADDRESS"`
 	Classic     bool          `help:"Seal with X25519, which Debian's age 1.1 opens, instead of the post-quantum hybrid."`
 	Keep        bool          `help:"Keep the temporary folder."`
@@ -72,6 +73,10 @@ func (c *DemoCmd) Run(ctx context.Context, s *streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("build town: %w", err)
 	}
+	faults, err := planFaults(c.Fault, town)
+	if err != nil {
+		return err
+	}
 	townCtx, leave := context.WithCancel(context.WithoutCancel(ctx))
 	townDone := make(chan error, 1)
 	go func() { townDone <- town.Run(townCtx) }()
@@ -85,8 +90,8 @@ func (c *DemoCmd) Run(ctx context.Context, s *streams) (err error) {
 		townDone <- nil
 		return fmt.Errorf("start town: %w", e)
 	}
-	if err := c.planFaults(townCtx, town); err != nil {
-		return err
+	for _, f := range faults {
+		go f.strike(townCtx, town, log)
 	}
 	return c.record(ctx, s.Out, dir, identity, town)
 }
@@ -108,6 +113,21 @@ func (c *DemoCmd) folder() (dir string, remove func() error, err error) {
 		return dir, none, nil
 	}
 	return dir, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// address is where the pages are shown. Only an address that was asked for has
+// to be free: a second demo, or "watchward run", may hold the usual one.
+func (c *DemoCmd) address() string {
+	if c.Listen != "" {
+		return c.Listen
+	}
+	usual := DefaultConfig().Listen
+	l, err := net.Listen("tcp", usual)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close()
+	return usual
 }
 
 // identity makes the archive identity. A data folder used before is opened
@@ -157,7 +177,7 @@ func (c *DemoCmd) record(ctx context.Context, out io.Writer, dir string, id seal
 			Username: cam.Username, Password: cam.Password, Audio: cam.Audio != 0,
 		})
 	}
-	child, ready, err := startRecorder(c.Listen, dir, seed)
+	child, ready, err := startRecorder(c.address(), dir, seed)
 	if err != nil {
 		return err
 	}
@@ -262,28 +282,4 @@ func ignoreExit(err error) error {
 		return nil
 	}
 	return err
-}
-
-// planFaults starts the faults asked for on the command line.
-func (c *DemoCmd) planFaults(ctx context.Context, town *simulate.Town) error {
-	for _, text := range c.Fault {
-		p, err := parseFault(text)
-		if err != nil {
-			return err
-		}
-		if p.start == 0 {
-			if err := town.Fault(p.camera, p.fault); err != nil {
-				return fmt.Errorf("fault %q: %w", text, err)
-			}
-			continue
-		}
-		go func() {
-			select {
-			case <-ctx.Done():
-			case <-time.After(p.start):
-				_ = town.Fault(p.camera, p.fault) // the camera was checked by parse; a town that has gone needs no fault
-			}
-		}()
-	}
-	return nil
 }

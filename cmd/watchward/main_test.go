@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/watchward/watchward/internal/media"
 	"github.com/watchward/watchward/internal/media/fmp4"
 	"github.com/watchward/watchward/internal/seal"
+	"github.com/watchward/watchward/internal/simulate"
 )
 
 // The scripts in testdata run the test binary as the command watchward.
@@ -189,5 +191,39 @@ func begins() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+}
+
+func TestPlanFaults(t *testing.T) {
+	town, err := simulate.New(simulate.Options{Cameras: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := town.Cameras()[1].ID
+	number, name, _ := strings.Cut(strings.TrimPrefix(id, "cam-"), "-")
+	for _, word := range []string{id, name, number, "cam-" + number} {
+		plan, err := planFaults([]string{word + "=stall@20s/5s"}, town)
+		if err != nil || len(plan) != 1 || plan[0].camera != id || plan[0].start != 20*time.Second {
+			t.Errorf("%q: plan %+v, %v, want a stall of %q", word, plan, err, id)
+		}
+	}
+	for _, text := range []string{"nobody=stall@20s", "cam-=stall", name + "=explode@20s", name + "=loss:300@1h", name, "=stall", name + "=stall@soon", name + "=stall/-1s"} {
+		if plan, err := planFaults([]string{text}, town); err == nil {
+			t.Errorf("%q: plan %+v, want it refused before anything starts", text, plan)
+		}
+	}
+}
+
+func TestDemoAddress(t *testing.T) {
+	usual := DefaultConfig().Listen
+	l, err := net.Listen("tcp", usual)
+	if err == nil {
+		defer l.Close()
+	} // else somebody else holds it, which serves as well
+	if got := (&DemoCmd{}).address(); got != "127.0.0.1:0" {
+		t.Errorf("usual address is taken: demo listens on %q, want a free port", got)
+	}
+	if got := (&DemoCmd{Listen: usual}).address(); got != usual {
+		t.Errorf("asked for %q: demo listens on %q", usual, got)
 	}
 }

@@ -34,6 +34,12 @@ type Fault struct {
 	Amount float64       // zero means the kind's default
 }
 
+// Check refuses what makes no sense.
+func (f Fault) Check() error {
+	_, err := f.check()
+	return err
+}
+
 // check refuses what makes no sense and fills in defaults.
 func (f Fault) check() (Fault, error) {
 	if !slices.Contains(faultKinds, f.Kind) {
