@@ -98,6 +98,7 @@ type intake struct {
 	arrival  arrival
 	running  bool // arrival belongs to the run that goes on
 	plan     *plan
+	unsent   *plan         // plan while the writer has not been told: sound heard before its first part is complete gets a track
 	target   time.Duration // of the segment being gathered
 	part     *part         // of plan, may be empty
 	last     picture       // the newest
@@ -206,7 +207,9 @@ func (in *intake) begin(s *media.Sample, start time.Time, ahead time.Duration) {
 	if in.o.Audio {
 		if f := in.soundFormat(); f != nil {
 			p.tracks = append(p.tracks, f)
-			p.audio = in.sound.zero(s, f)
+			p.audio = in.sound.zero(s.DTS, s.Format, f)
+		} else {
+			in.unsent = p
 		}
 	}
 	in.plan, in.part, in.cutSoon, in.began = p, partPool.Get().(*part), false, s.Received
@@ -214,7 +217,17 @@ func (in *intake) begin(s *media.Sample, start time.Time, ahead time.Duration) {
 		in.sound.open = p
 		return
 	}
-	in.queue.mustPut(item{open: p})
+	if in.unsent == nil {
+		in.queue.mustPut(item{open: p})
+	}
+}
+
+// order tells the writer of a segment that waited to hear whether there is sound.
+func (in *intake) order() {
+	if in.unsent != nil {
+		in.queue.mustPut(item{open: in.unsent})
+		in.unsent = nil
+	}
 }
 
 // due reports whether the segment ends before this keyframe.
@@ -255,6 +268,7 @@ func (in *intake) cut(s *media.Sample) bool {
 // end orders the end of the segment. One with sound that is followed at once
 // stays open for what of its sound is still to come.
 func (in *intake) end(f *finish) {
+	in.order()
 	sound := len(in.plan.tracks) > 1
 	if in.part != nil {
 		in.part.release()
@@ -314,6 +328,7 @@ func (in *intake) overdue(s *media.Sample) bool {
 // flush hands the part to the writer, waiting for room. False means that it had
 // to be discarded, and that the segment ended before it.
 func (in *intake) flush() bool {
+	in.order()
 	in.sound.flush(in)
 	p := in.part
 	if in.queue.wait(item{part: p}, in.o.Stall, in.quit) {

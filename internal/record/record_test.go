@@ -89,9 +89,11 @@ func TestLongGap(t *testing.T) {
 		g := newRig(t, nil, &shelf{})
 		g.seconds(2)
 		g.quiet(media.NoVideo, 2*time.Hour+30*time.Minute)
-		if n := len(g.shelf.gaps); n != 2 {
-			t.Errorf("%d pieces of the gap are stored, want 2", n)
-		}
+		g.shelf.set(func(s *shelf) {
+			if n := len(s.gaps); n != 2 {
+				t.Errorf("%d pieces of the gap are stored, want 2", n)
+			}
+		})
 		g.seconds(2)
 		g.stop()
 		wantStory(t, g.timeline(), `
@@ -122,7 +124,6 @@ func TestClock(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(5 * time.Hour) // away from midnight
 				g := newRig(t, func(o *Options) { o.Target = 6 * time.Second }, &shelf{})
-				g.rec.o.Target = 6 * time.Second
 				g.pictures(75)
 				g.setClock(tt.step)
 				g.pictures(175)
@@ -462,9 +463,11 @@ func TestNoReader(t *testing.T) {
 		g.keys.err = fmt.Errorf("day key: %w", seal.ErrNoReaders)
 		g.keys.mu.Unlock()
 		g.seconds(5)
-		if st := g.rec.State(); st.Recording || st.Reason != NoReader || sh.creates != 0 {
-			t.Errorf("state %+v, %d files made", st, sh.creates)
-		}
+		sh.set(func(s *shelf) {
+			if st := g.rec.State(); st.Recording || st.Reason != NoReader || s.creates != 0 {
+				t.Errorf("state %+v, %d files made", st, s.creates)
+			}
+		})
 		g.keys.mu.Lock()
 		g.keys.err = nil
 		g.keys.mu.Unlock()

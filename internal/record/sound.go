@@ -23,9 +23,9 @@ type sound struct {
 	open   *plan   // begins the next
 }
 
-// zero is the DTS of sound at the moment of a picture.
-func (a *sound) zero(s *media.Sample, f *media.Format) int64 {
-	return units(span(s.DTS, int64(s.Format.ClockRate)), int64(f.ClockRate)) - a.shift
+// zero is the DTS of sound at the moment of a picture with this DTS.
+func (a *sound) zero(dts int64, video, f *media.Format) int64 {
+	return units(span(dts, int64(video.ClockRate)), int64(f.ClockRate)) - a.shift
 }
 
 // hold keeps the end of a segment back until its sound is complete.
@@ -81,6 +81,11 @@ func (in *intake) audio(s *media.Sample) {
 	}
 	before := in.sound.shift
 	in.sound.judge(s, in.last)
+	if p := in.unsent; p != nil { // the first sound, soon enough for the segment that has just begun
+		p.tracks, p.audio = append(p.tracks, s.Format), in.sound.zero(p.dts, p.tracks[0], s.Format)
+		before = in.sound.shift
+		in.order()
+	}
 	if len(in.plan.tracks) < 2 || !in.plan.tracks[1].Equal(s.Format) || in.sound.shift != before {
 		in.cutSoon = true // the segment cannot hold it: the next will
 		in.discard(s)
