@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/watchward/watchward/internal/seal"
@@ -173,7 +174,7 @@ func (c *DemoCmd) record(ctx context.Context, out io.Writer, dir string, id seal
 	seed := demoSeed{Recipient: id.Recipient(), MaxBytes: 8_000_000_000, Town: os.Getpid()}
 	for _, cam := range town.Cameras() {
 		seed.Cameras = append(seed.Cameras, demoCamera{
-			Site: cam.Site, Name: cam.Name, Main: cam.MainURL, Sub: cam.SubURL,
+			Site: siteName(cam.Site), Name: cam.Name, Main: cam.MainURL, Sub: cam.SubURL,
 			Username: cam.Username, Password: cam.Password, Audio: cam.Audio != 0,
 		})
 	}
@@ -210,6 +211,15 @@ func (c *DemoCmd) say(out io.Writer, dir, address string, pid, cameras int) {
 		fmt.Fprintf(out, "  watchward unseal -i %s SEGMENT   opens it, with the identity\n", c.IdentityOut)
 	}
 	fmt.Fprintln(out, "\nCtrl-C stops.")
+}
+
+// siteName is how a person would write a site's id: "Town hall" for "town-hall".
+func siteName(id string) string {
+	name := strings.ReplaceAll(id, "-", " ")
+	if name == "" {
+		return name
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 // recorderProcess is the running "watchward run" of the demo.
