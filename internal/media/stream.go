@@ -154,7 +154,19 @@ func (st *Stream) Attached() bool {
 	return len(st.readers) > 0
 }
 
-// Formats returns the tracks as last published, nil where none was yet.
+// Announce says what a track will be of which something has come, though
+// nothing that could be published yet.
+func (st *Stream) Announce(track int, f *Format) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for len(st.formats) <= track {
+		st.formats = append(st.formats, nil)
+	}
+	st.formats[track] = f
+}
+
+// Formats returns the tracks as last published or announced, nil where none was
+// yet.
 func (st *Stream) Formats() []*Format {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -283,7 +283,7 @@ func TestPeersOpenIt(t *testing.T) {
 			}
 			h := newHouse(t, seal.Classic)
 			base := time.Now()
-			h.record(t, Options{Target: 2 * time.Second, Audio: true}, func(s *media.Stream) { feed(s, base, samples) })
+			h.record(t, Options{Target: time.Second, Audio: true}, func(s *media.Stream) { feed(s, base, samples) })
 			me := filepath.Join(h.dir, "me")
 			if err := os.WriteFile(me, []byte(h.me.Reveal()+"\n"), 0o600); err != nil {
 				t.Fatal(err)
@@ -309,6 +309,9 @@ func TestPeersOpenIt(t *testing.T) {
 				run(ageTool, "-d", "-i", me, "-o", day, filepath.Join(h.dir, "keys", seg.Site, seg.Camera, seg.Start.Format(time.DateOnly)+".key.age"))
 				run(ageTool, "-d", "-i", day, "-o", mp4, filepath.Join(h.dir, "archive", seg.Name()))
 				for track, kind := range []string{"v", "a"} {
+					if want[track] == 0 {
+						continue
+					}
 					n, _ := strconv.Atoi(strings.Trim(run(ffprobe, "-v", "error", "-select_streams", kind, "-count_packets",
 						"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", mp4), ","))
 					got[track] += n
@@ -346,7 +349,7 @@ func footage(t *testing.T) []string {
 	return out
 }
 
-// demux lets ffmpeg repackage five seconds of a clip and reads the samples, in
+// demux lets ffmpeg repackage three seconds of a clip and reads the samples, in
 // the order of their times.
 func demux(t *testing.T, ffmpeg, clip string) (out []*media.Sample) {
 	t.Helper()
@@ -355,7 +358,7 @@ func demux(t *testing.T, ffmpeg, clip string) (out []*media.Sample) {
 	if strings.Contains(clip, "pcm") {
 		container = "mov" // ffmpeg puts G.711 into no other
 	}
-	text, err := exec.Command(ffmpeg, "-v", "error", "-i", clip, "-t", "5", "-c", "copy",
+	text, err := exec.Command(ffmpeg, "-v", "error", "-i", clip, "-t", "3", "-c", "copy",
 		"-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", container, file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, text)
