@@ -105,7 +105,7 @@ func (r *rooms) watch(ctx context.Context, all *sync.WaitGroup, c config, i int)
 	stream := &media.Stream{}
 	rec, err := record.New(record.Options{
 		Stream: stream, ID: archive.StreamID{Site: "bench", Camera: fmt.Sprintf("cam-%d", i), Stream: archive.Main},
-		Archive: r.archive, Keys: r.keys, Log: c.logger(),
+		Archive: r.archive, Keys: r.keys, Tails: filepath.Join(c.dir, "tails"), Log: c.logger(),
 	})
 	if err != nil {
 		return nil, err

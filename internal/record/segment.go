@@ -146,6 +146,11 @@ func (s *segment) keepTail() error {
 	if s.tail == nil || !ok {
 		return nil
 	}
+	if s.reached > 2*time.Second && float64(s.sealed.Plain()) > tailRate*s.reached.Seconds() {
+		s.tail.remove() // the first segment of a stream that turns out to be a busy one
+		s.tail = nil
+		return nil
+	}
 	if err := s.tail.keep(w); err != nil {
 		s.tail.remove()
 		s.tail = nil
