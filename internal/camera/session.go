@@ -235,6 +235,11 @@ func (s *session) golive(m *media.Sample) {
 	c.proven = true
 	c.ways = c.ways[:1]
 	c.state.Video = m.Format
+	// Sound that came before the first picture belongs to none, but tells
+	// recorders that there will be some.
+	if _, audio := s.receiver.Formats(); audio != nil {
+		c.o.Stream.Announce(1, audio)
+	}
 	c.log.Info("camera is live", "transport", c.state.Transport, "codec", m.Format.Codec.String(),
 		"width", m.Format.Width, "height", m.Format.Height)
 	c.enter(Live, "", "")

@@ -126,7 +126,8 @@ func (r *Receiver) Unreadable() bool {
 // in though nothing says so; see [Config].
 func (r *Receiver) Reordered() bool { return r.line.learnt }
 
-// Formats returns the tracks as last published; nil where none was.
+// Formats returns the tracks of which something came; nil where nothing did, or
+// nothing that tells.
 func (r *Receiver) Formats() (video, audio *media.Format) {
 	if r.video != nil {
 		switch d := r.video.depacketizer.(type) {
@@ -136,7 +137,7 @@ func (r *Receiver) Formats() (video, audio *media.Format) {
 			video = d.format
 		}
 	}
-	if r.audio != nil {
+	if r.audio != nil && r.audio.received > 0 { // some cameras offer sound and send none
 		audio = r.audio.depacketizer.(*sound).format
 	}
 	return video, audio
