@@ -65,6 +65,24 @@ func (f dataFolder) keys() (*seal.DayKeys, error) {
 	return seal.NewDayKeys(seal.Options{Dir: f.path("keys"), Log: slog.New(slog.DiscardHandler)})
 }
 
+// dayKeys opens the keys folder and lists what is in it.
+func (d DataArg) dayKeys() (*seal.DayKeys, []seal.DayKey, error) {
+	f, err := d.folder()
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := f.keys()
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := keys.List()
+	return keys, found, err
+}
+
+func (d DataFlag) dayKeys() (*seal.DayKeys, []seal.DayKey, error) {
+	return DataArg{DataFlag: d}.dayKeys()
+}
+
 // open opens archive and index. A running server does not mind.
 func (f dataFolder) open(ctx context.Context) (_ *archive.Archive, done func() error, err error) {
 	path := f.path("watchward.db")

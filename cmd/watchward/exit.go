@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -31,6 +32,14 @@ func (e *exitErr) Hint() string  { return e.hint }
 // withHint adds what a person can do about err.
 func withHint(err error, format string, args ...any) error {
 	return &exitErr{error: err, code: exitError, hint: fmt.Sprintf(format, args...)}
+}
+
+// hintAtPort says what to do about a port that somebody else holds.
+func hintAtPort(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return withHint(err, "another program has this port, perhaps another Watchward: stop it, or choose a port with --listen; port 0 takes any free one")
 }
 
 // usage returns an error about the command line itself.

@@ -74,15 +74,7 @@ type listedKey struct {
 
 // Run lists day keys.
 func (c *KeysListCmd) Run(s *streams) error {
-	f, err := c.folder()
-	if err != nil {
-		return err
-	}
-	keys, err := f.keys()
-	if err != nil {
-		return err
-	}
-	found, err := keys.List()
+	keys, found, err := c.dayKeys()
 	if err != nil {
 		return err
 	}
@@ -309,15 +301,7 @@ func (c *KeysResealCmd) Run(ctx context.Context, s *streams) error {
 		return usage("add your own recipient with --to, or give --without-me if you mean it",
 			"the identity given would not open these day keys any more")
 	}
-	f, err := c.folder()
-	if err != nil {
-		return err
-	}
-	keys, err := f.keys()
-	if err != nil {
-		return err
-	}
-	all, err := keys.List()
+	keys, all, err := c.dayKeys()
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (c *RunCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return h.serve(ctx, s.Out, seed != nil)
+	return hintAtPort(h.serve(ctx, s.Out, seed != nil))
 }
 
 // followDemo reads the demo's seed and ends the context when its pipe closes.

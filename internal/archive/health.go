@@ -162,12 +162,14 @@ func (a *Archive) refresh() {
 // recount takes the counts from the index.
 func (a *Archive) recount(ctx context.Context) {
 	streams, err := a.x.streams(ctx)
-	if err != nil {
-		a.log.Warn("cannot count segments", "err", err)
-		return
+	var marks map[State]int64
+	if err == nil {
+		marks, err = a.x.marked(ctx)
 	}
-	marks, err := a.x.marked(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return // the server stops
+	case err != nil:
 		a.log.Warn("cannot count segments", "err", err)
 		return
 	}

@@ -49,16 +49,21 @@ type openInfo struct {
 	End   int64 `json:"end"`
 }
 
-func (w *Watch) apiTimeline(rw http.ResponseWriter, r *http.Request) error {
+// asked reads of which stream, and of when, a request wants to know.
+func (w *Watch) asked(r *http.Request) (id archive.StreamID, from, to time.Time, err error) {
 	c, err := w.camera(r)
 	if err != nil {
-		return err
+		return id, from, to, err
 	}
-	id, err := streamID(c, r.URL.Query().Get("stream"))
-	if err != nil {
-		return err
+	if id, err = streamID(c, r.URL.Query().Get("stream")); err != nil {
+		return id, from, to, err
 	}
-	from, to, err := span(r)
+	from, to, err = span(r)
+	return id, from, to, err
+}
+
+func (w *Watch) apiTimeline(rw http.ResponseWriter, r *http.Request) error {
+	id, from, to, err := w.asked(r)
 	if err != nil {
 		return err
 	}
@@ -146,15 +151,7 @@ func segmentURL(id archive.StreamID, start time.Time) string {
 }
 
 func (w *Watch) apiSegments(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
-	if err != nil {
-		return err
-	}
-	id, err := streamID(c, r.URL.Query().Get("stream"))
-	if err != nil {
-		return err
-	}
-	from, to, err := span(r)
+	id, from, to, err := w.asked(r)
 	if err != nil {
 		return err
 	}
