@@ -52,10 +52,11 @@ fault:
 
 # Each fuzz target for FUZZTIME.
 fuzz:
-	@set -e; for dir in $(FUZZED); do \
+	@for dir in $(FUZZED); do \
 		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6- | sort -u); do \
 			echo "fuzz: $$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir | tail -n 1; \
+			out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir 2>&1) || { echo "$$out"; exit 1; }; \
+			echo "$$out" | tail -n 1; \
 		done; \
 	done
 
