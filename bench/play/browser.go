@@ -150,19 +150,31 @@ func (p page) open(url string, h *house) error {
 	return p.eventually(`location.hash === "" && ` + theTimeline + `?.data?.first`)
 }
 
+// pause and play do so if need be. While it plays, the timeline's view stays
+// where playback is, so whoever wants to look elsewhere pauses first.
+const (
+	picture = thePlayer + `.querySelector("video.ww-picture:not(.ww-away)")`
+	pause   = `(` + thePlayer + `.mode === "playback" && !` + picture + `.paused && ` + thePlayer + `.toggle(), true)`
+	play    = `(` + picture + `.paused && ` + thePlayer + `.toggle(), true)`
+)
+
 // seeks clicks at random places of a span and tells the milliseconds until the
-// first frame of each was painted.
+// first frame of each was painted. The first click finds a day whose key the browser
+// has not opened yet, the others find a playing picture.
 func (p page) seeks(s span, c config) (took []float64, err error) {
 	from, to := s.start.UnixMilli(), s.start.Add(s.length).UnixMilli()
 	margin := s.length.Milliseconds() / 50
 	show := fmt.Sprintf(`(%s.view = {from: %d, to: %d}, true)`, theTimeline, from-margin, to+margin)
 	random := rand.New(rand.NewPCG(c.seed, uint64(s.length)))
+	if _, err := eval[bool](p, pause); err != nil {
+		return nil, err
+	}
 	for range c.seeks {
 		if _, err := eval[bool](p, show); err != nil {
 			return nil, err
 		}
-		time.Sleep(300 * time.Millisecond) // what the view asks for comes; a person aims for longer
-		at := from + random.Int64N(to-from)
+		time.Sleep(300 * time.Millisecond)       // what the view asks for comes; a person aims for longer
+		at := from + random.Int64N(to-from-5000) // playback should not reach the end
 		where, err := eval[[]float64](p, fmt.Sprintf(`(performance.clearMeasures(), document.querySelector(".ww-slider").scrollIntoView({block: "center"}), (r => [r.left + %s.xOf(%d), r.top + 15])(document.querySelector(".ww-slider").getBoundingClientRect()))`,
 			theTimeline, at))
 		if err != nil {
@@ -183,6 +195,9 @@ func (p page) seeks(s span, c config) (took []float64, err error) {
 			return nil, fmt.Errorf("a click at %d was understood as %.0f", at, answer[1])
 		}
 		took = append(took, answer[0])
+		if _, err := eval[bool](p, play); err != nil {
+			return nil, err
+		}
 	}
 	return took, nil
 }
