@@ -172,6 +172,7 @@ func TestPeersReadIt(t *testing.T) {
 				t.Errorf("ffmpeg: %v\n%s", err, text)
 			}
 			conch(t, out)
+			mp4box(t, out, want[0])
 		})
 	}
 }
@@ -189,5 +190,23 @@ func conch(t *testing.T, path string) {
 	text, err := cmd.CombinedOutput()
 	if err != nil || bytes.Contains(text, []byte(`outcome="fail"`)) {
 		t.Errorf("mediaconch: %v\n%s", err, text)
+	}
+}
+
+// mp4box lets MP4Box.js read a file and compares the number of pictures.
+func mp4box(t *testing.T, path string, want int) {
+	t.Helper()
+	modules, err := filepath.Abs(filepath.Join("..", "..", "web", "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := exec.LookPath("node")
+	if _, missing := os.Stat(filepath.Join(modules, "mp4box")); err != nil || missing != nil {
+		return
+	}
+	out, err := exec.Command(node, filepath.Join("testdata", "mp4box.cjs"), modules, path).CombinedOutput()
+	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), ",")
+	if got, _ := strconv.Atoi(first); err != nil || got != want {
+		t.Errorf("MP4Box.js: %v, reads %q, want %d pictures and no complaint", err, out, want)
 	}
 }
