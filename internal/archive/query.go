@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,11 +32,9 @@ func (a *Archive) Timeline(ctx context.Context, id StreamID, from, to time.Time)
 	if t.First, t.Last, _, err = a.x.bounds(ctx, id); err != nil {
 		return t, wrap("timeline of", id, err)
 	}
-	gaps, err := a.x.gapsBetween(ctx, id, from, to)
-	if err != nil {
+	if t.Gaps, err = a.x.gapsToShow(ctx, id, from, to); err != nil {
 		return t, wrap("timeline of", id, err)
 	}
-	t.Gaps = coarsen(joinGaps(gaps))
 	// What ends in the span began at most a day earlier: a segment belongs to
 	// one day.
 	odd, err := a.x.segments(ctx, id, `SELECT `+segmentColumns+` FROM archive_segments
@@ -66,30 +65,58 @@ func joinGaps(in []Gap) []Gap {
 	return out
 }
 
-// coarsen shows gaps that begin near each other as one, as long as they are
-// together, when there are very many: so a flapping camera is still seen to
-// have recorded as much as it did. The longest lends its reason.
-func coarsen(in []Gap) []Gap {
-	if len(in) <= maxGaps {
-		return in
+// gapsToShow are the gaps of a span. When there are very many, those that
+// begin near each other are one, as long as they are together: so a flapping camera
+// is still seen to have recorded as much as it did. The longest lends its reason.
+func (x *index) gapsToShow(ctx context.Context, id StreamID, from, to time.Time) ([]Gap, error) {
+	n, ok, err := x.find(ctx, id)
+	if !ok || err != nil {
+		return nil, err
 	}
-	width := in[len(in)-1].Start.Sub(in[0].Start)/maxGaps + 1
+	args := []any{n, from.UnixMicro(), to.UnixMicro()}
+	var count int
+	var first, last sql.NullInt64
+	if err := x.db.QueryRow(ctx, `SELECT count(*), min(start_us), max(start_us) FROM archive_gaps WHERE `+gapsNear, args...).
+		Scan(&count, &first, &last); err != nil {
+		return nil, err
+	}
+	if count <= maxGaps {
+		gaps, err := x.gapsBetween(ctx, id, from, to)
+		return joinGaps(gaps), err
+	}
+	// The database adds up: ten thousand rows cost more to fetch than to add.
+	rows, err := x.db.Query(ctx, `SELECT (start_us - $4) / $5 AS stretch, min(start_us), sum(end_us - start_us), max(end_us - start_us), reason
+		FROM archive_gaps WHERE `+gapsTouching+` GROUP BY stretch, reason ORDER BY 1, 2`,
+		append(args, first.Int64, (last.Int64-first.Int64)/maxGaps+1)...)
+	if err != nil {
+		return nil, err
+	}
+	return coarsen(id, rows)
+}
+
+// coarsen makes one gap of all reasons of a stretch.
+func coarsen(id StreamID, rows *sql.Rows) ([]Gap, error) {
+	defer rows.Close()
 	var out []Gap
-	var longest time.Duration
-	var of time.Duration // which stretch of that width the last one stands for
-	for _, g := range in {
-		d, n := g.End.Sub(g.Start), len(out)-1
-		stretch := g.Start.Sub(in[0].Start) / width
-		if n < 0 || stretch != of {
-			out, longest, of = append(out, g), d, stretch
-			continue
+	current, longest := int64(-1), int64(0)
+	for rows.Next() {
+		var stretch, start, together, most int64
+		var reason string
+		if err := rows.Scan(&stretch, &start, &together, &most, &reason); err != nil {
+			return nil, err
 		}
-		out[n].End = out[n].End.Add(d)
-		if d > longest {
-			out[n].Reason, longest = g.Reason, d
+		if stretch != current {
+			begin := time.UnixMicro(start).UTC()
+			out = append(out, Gap{StreamID: id, Start: begin, End: begin})
+			current, longest = stretch, -1
+		}
+		g := &out[len(out)-1]
+		g.End = g.End.Add(time.Duration(together) * time.Microsecond)
+		if most > longest {
+			g.Reason, longest = reason, most
 		}
 	}
-	return out
+	return out, rows.Err()
 }
 
 func joinMarks(in []Mark) []Mark {

@@ -228,16 +228,23 @@ func (x *index) one(ctx context.Context, id StreamID, start time.Time) (Segment,
 	return s[0], true, nil
 }
 
+// gapsTouching selects the gaps of stream $1 that touch the span from $2 to $3.
+// Gaps do not overlap: see between. GapsNear may also select the one before,
+// and reads nothing but the table's key.
+const (
+	gapsNear = `stream_id = $1 AND start_us < $3 AND start_us >= coalesce(
+		(SELECT max(start_us) FROM archive_gaps WHERE stream_id = $1 AND start_us <= $2), $2)`
+	gapsTouching = gapsNear + ` AND end_us > $2`
+)
+
 // gapsBetween are the gaps of a stream that touch a span, in order.
 func (x *index) gapsBetween(ctx context.Context, id StreamID, from, to time.Time) ([]Gap, error) {
 	n, ok, err := x.find(ctx, id)
 	if !ok || err != nil {
 		return nil, err
 	}
-	return x.gaps(ctx, id, `SELECT start_us, end_us, reason FROM archive_gaps
-		WHERE stream_id = $1 AND end_us > $2 AND start_us < $3 AND start_us >= coalesce(
-			(SELECT max(start_us) FROM archive_gaps WHERE stream_id = $1 AND start_us <= $2), $2)
-		ORDER BY start_us`, n, from.UnixMicro(), to.UnixMicro())
+	return x.gaps(ctx, id, `SELECT start_us, end_us, reason FROM archive_gaps WHERE `+gapsTouching+` ORDER BY start_us`,
+		n, from.UnixMicro(), to.UnixMicro())
 }
 
 func (x *index) gaps(ctx context.Context, id StreamID, query string, args ...any) ([]Gap, error) {
