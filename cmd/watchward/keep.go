@@ -255,7 +255,7 @@ func (c *channel) run(ctx context.Context, log *slog.Logger) {
 	var recording sync.WaitGroup
 	if c.rec != nil {
 		recording.Go(func() {
-			if err := c.rec.Run(recCtx); err != nil {
+			if err := c.rec.Run(recCtx); err != nil && recCtx.Err() == nil { // told to stop before it began: no error
 				log.Error("record", "camera", c.ID.Camera, "stream", c.ID.Stream, "err", err)
 			}
 		})
