@@ -103,19 +103,21 @@ func TestEveryFault(t *testing.T) {
 		fault   simulate.Fault
 		reasons []string // of gaps, any of them; none: no gap at all
 		cut     bool     // at least two segments though the recorder never stopped
+		whole   bool     // no picture need be lost: gaps for these reasons alone, or none
 	}{
-		{simulate.Fault{Kind: simulate.Drop}, []string{"connection-lost"}, true},
-		{simulate.Fault{Kind: simulate.Stall, For: 12 * time.Second}, []string{"no-video"}, true},
-		{simulate.Fault{Kind: simulate.RefusePassword}, []string{"wrong-password", "connection-lost"}, false},
-		{simulate.Fault{Kind: simulate.Resolution, For: 4 * time.Second}, nil, true},
-		// Three seconds: of its two jumps one at most can fall on a keyframe and cost nothing.
-		{simulate.Fault{Kind: simulate.TimeJump, For: 3 * time.Second}, []string{"time-jump"}, true},
-		{simulate.Fault{Kind: simulate.Loss, For: 4 * time.Second, Amount: 20}, []string{"packet-loss"}, true},
-		{simulate.Fault{Kind: simulate.CorruptNAL, For: 4 * time.Second, Amount: 30}, []string{"corrupt", "packet-loss"}, false},
+		{simulate.Fault{Kind: simulate.Drop}, []string{"connection-lost"}, true, false},
+		{simulate.Fault{Kind: simulate.Stall, For: 12 * time.Second}, []string{"no-video"}, true, false},
+		{simulate.Fault{Kind: simulate.RefusePassword}, []string{"wrong-password", "connection-lost"}, false, false},
+		{simulate.Fault{Kind: simulate.Resolution, For: 4 * time.Second}, nil, true, false},
+		// Time goes on without a leap, and the next keyframe begins a run: between
+		// the two lies at most what pictures arrive early or late.
+		{simulate.Fault{Kind: simulate.TimeJump, For: 3 * time.Second}, []string{"time-jump"}, true, true},
+		{simulate.Fault{Kind: simulate.Loss, For: 4 * time.Second, Amount: 20}, []string{"packet-loss"}, true, false},
+		{simulate.Fault{Kind: simulate.CorruptNAL, For: 4 * time.Second, Amount: 30}, []string{"corrupt", "packet-loss"}, false, false},
 		// In mid-stream a missing keyframe cannot be told from a long group of
 		// pictures: the camera is made to begin without one, see below.
-		{simulate.Fault{Kind: simulate.NoKeyframe, For: 13 * time.Second}, []string{"no-keyframe"}, true},
-		{simulate.Fault{Kind: simulate.Reboot, For: 5 * time.Second}, []string{"connection-lost", "refused"}, true},
+		{simulate.Fault{Kind: simulate.NoKeyframe, For: 13 * time.Second}, []string{"no-keyframe"}, true, false},
+		{simulate.Fault{Kind: simulate.Reboot, For: 5 * time.Second}, []string{"connection-lost", "refused"}, true, false},
 		{}, // one behaves
 	}
 	r := newRig(t, simulate.Options{Cameras: len(rows)})
@@ -169,6 +171,12 @@ func TestEveryFault(t *testing.T) {
 		switch {
 		case len(row.reasons) == 0 && len(reasons) > 0:
 			t.Errorf("%s: gaps because of %q, want none", name, reasons)
+		case row.whole:
+			for _, g := range tl.Gaps {
+				if !slices.Contains(row.reasons, string(g.Reason)) || g.End.Sub(g.Start) > time.Second {
+					t.Errorf("%s: gap of %v because of %q, want at most a second because of one of %q", name, g.End.Sub(g.Start), g.Reason, row.reasons)
+				}
+			}
 		case len(row.reasons) > 0 && !slices.ContainsFunc(reasons, func(r string) bool { return slices.Contains(row.reasons, r) }):
 			t.Errorf("%s: gaps because of %q, want one of %q", name, reasons, row.reasons)
 		}
