@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,10 +50,12 @@ func makeClip(ctx context.Context, out string) (*clip, error) {
 	if _, err := os.Stat(parts); err != nil {
 		fmt.Fprintln(os.Stderr, "making the sample, once")
 		for _, args := range [][]string{
-			{"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=60,noise=alls=12:allf=t",
+			{
+				"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=60,noise=alls=12:allf=t",
 				"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "50",
 				"-keyint_min", "50", "-sc_threshold", "0", "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "4M",
-				"-x264-params", "nal-hrd=cbr:force-cfr=1", "-movflags", "+faststart", whole},
+				"-x264-params", "nal-hrd=cbr:force-cfr=1", "-movflags", "+faststart", whole,
+			},
 			{"-i", whole, "-c", "copy", "-movflags", "frag_keyframe+empty_moov+default_base_moof", parts},
 		} {
 			cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-hide_banner", "-loglevel", "error", "-y"}, args...)...)
@@ -156,7 +159,7 @@ func furnish(ctx context.Context, dir string, c *clip, spans []span) (_ *house, 
 	if err := h.nameMonth(root, spans[len(spans)-1].start); err != nil {
 		return nil, err
 	}
-	a, err := archive.Open(ctx, archive.Options{Root: root, DB: database, Keys: filepath.Join(dir, "keys")})
+	a, err := archive.Open(ctx, archive.Options{Root: root, DB: database, Keys: filepath.Join(dir, "keys"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +198,10 @@ func (h *house) people(ctx context.Context, dir string, database *db.DB) error {
 		return err
 	}
 	for name, id := range map[string]*archive.StreamID{"Gate": &h.gate, "Month": &h.month} {
-		cam, err := e.AddCamera(ctx, estate.Camera{Site: site.ID, Name: name, Transport: "auto",
-			Streams: []estate.StreamConfig{{Name: archive.Main, URL: "rtsp://127.0.0.1:9/" + name, Record: true}}})
+		cam, err := e.AddCamera(ctx, estate.Camera{
+			Site: site.ID, Name: name, Transport: "auto",
+			Streams: []estate.StreamConfig{{Name: archive.Main, URL: "rtsp://127.0.0.1:9/" + name, Record: true}},
+		})
 		if err != nil {
 			return err
 		}
