@@ -79,10 +79,6 @@ func (d DataArg) dayKeys() (*seal.DayKeys, []seal.DayKey, error) {
 	return keys, found, err
 }
 
-func (d DataFlag) dayKeys() (*seal.DayKeys, []seal.DayKey, error) {
-	return DataArg{DataFlag: d}.dayKeys()
-}
-
 // open opens archive and index. A running server does not mind.
 func (f dataFolder) open(ctx context.Context) (_ *archive.Archive, done func() error, err error) {
 	path := f.path("watchward.db")
