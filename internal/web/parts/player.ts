@@ -126,7 +126,10 @@ export class WatchPlayer extends HTMLElement {
       this.#notice,
       h("div", { class: "ww-caption" }, h("span", { class: "ww-name" }, this.getAttribute("name") || this.camera), this.#why, this.#chip),
     );
-    this.#stage.onclick = (e) => !this.#panel.contains(e.target as Node) && this.toggle();
+    this.#stage.onclick = (e) => {
+      // A handler that returns false would undo the click, on the key form's button too.
+      if (!this.#panel.contains(e.target as Node)) this.toggle();
+    };
     this.replaceChildren(
       this.#stage,
       h(

@@ -84,7 +84,9 @@ export class WatchTile extends HTMLElement {
     this.setAttribute("aria-label", t("tile.open", { name }));
     const go = () => location.assign(this.getAttribute("href") || `/cameras/${encodeURIComponent(this.camera)}`);
     this.onclick = go;
-    this.onkeydown = (e) => e.key === "Enter" && go();
+    this.onkeydown = (e) => {
+      if (e.key === "Enter") go(); // and returns nothing: false would stop the Tab key
+    };
   }
 
   /** Nobody looks: nothing is asked for. */
