@@ -71,8 +71,11 @@ export class WatchTimeline extends HTMLElement {
   }
 
   set cursor(time: number | null) {
+    const shown = (t: number | null): boolean => t === null || (t >= this.#view.from && t <= this.#view.to);
+    // Whoever looks elsewhere while it plays is not pulled back.
+    const followed = shown(this.#cursor);
     this.#cursor = time;
-    if (time !== null && !this.#dragging && (time > this.#view.to || time < this.#view.from) && !this.#panning) {
+    if (time !== null && followed && !shown(time) && !this.#dragging && !this.#panning) {
       const half = (this.#view.to - this.#view.from) / 2;
       this.view = { from: time - half, to: time + half };
     }
