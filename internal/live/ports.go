@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -16,6 +17,8 @@ import (
 const (
 	udpBuffer = 1 << 20   // bytes; a keyframe for several viewers at once
 	tcpBuffer = 512 << 10 // bytes for each viewer by TCP, above which packets are dropped
+
+	closing = time.Second // for the TCP port at the end
 )
 
 // ports is the one UDP port, on each of the machine's addresses, and the one TCP
@@ -229,7 +232,16 @@ func (p *ports) Close() error {
 		err = errors.Join(err, mux.Close())
 	}
 	if tcp := p.byTCP(); tcp != nil {
-		err = errors.Join(err, tcp.Close())
+		// The library waits for every viewer's connection and now and then has
+		// forgotten one. By then listener and sockets are closed: nothing is
+		// lost by going on, and the server must stop.
+		done := make(chan error, 1)
+		go func() { done <- tcp.Close() }()
+		select {
+		case e := <-done:
+			err = errors.Join(err, e)
+		case <-time.After(closing):
+		}
 	}
 	return err
 }
