@@ -90,8 +90,8 @@ func (s *serverProcess) stop(t testing.TB) {
 		if err != nil {
 			t.Errorf("server ended: %v\n%s", err, s.log())
 		}
-	case <-time.After(30 * time.Second):
-		_ = s.cmd.Process.Kill()
+	case <-time.After(20 * time.Second):
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it says what it waits for
 		t.Errorf("server did not stop: %v\n%s", <-s.done, s.log())
 	}
 	s.cmd = nil
@@ -497,7 +497,9 @@ func (n *newcomer) startAgain() {
 	if strings.Contains(n.server.url, "/setup/") {
 		n.Errorf("the second start prints %q", n.server.url)
 	}
-	n.tab.visit(n.server.url)
+	n.tab.visit(n.server.url) // another port, and so not logged in
+	n.tab.at("/login")
+	n.tab.login(ownerName, ownerPassword)
 	n.tab.eventually(`document.querySelector("watch-tile")?.dataset.phase === "playing"`)
 	time.Sleep(2 * time.Second) // something to open
 	n.server.stop(n)
