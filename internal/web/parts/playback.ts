@@ -194,13 +194,20 @@ export class Playback {
     let { at, offset } = index.keyframes[k]!;
     // Clocks are rounded: a frame that begins at the very time asked for is meant.
     if (how !== "append") this.video.currentTime = this.#media(seg.start + (how === "keyframe" ? at : Math.max(target, at))) + 0.001;
-    // The first request ends with the group of pictures that is asked for.
-    for (let far = how === "keyframe" ? at : Math.max(at, target) + 400; ; far = at + stride) {
+    // The first request ends with the group of pictures that is asked for, and nothing
+    // more is opened until its picture is there: decoding wants the machine for itself.
+    let sought = how === "seek";
+    for (let far = how === "keyframe" ? at : Math.max(at, target) + (sought ? 0 : 400); ; far = at + stride) {
       const next: Keyframe | undefined = index.keyframes.find((x) => x.offset > offset && x.at > far);
       const end = next?.offset ?? index.end;
       if (end > offset) await this.#append(job, seg, chosen, offset, end);
       if (job !== this.#job || how === "keyframe") return;
-      if (how === "seek") performance.mark("watch:appended");
+      if (sought) {
+        performance.mark("watch:appended");
+        sought = false;
+        await painted(this.video, 250);
+        if (job !== this.#job) return;
+      }
       offset = Math.max(offset, end);
       at = next?.at ?? at;
       if (offset < index.end) {
@@ -522,4 +529,15 @@ function updated(b: SourceBuffer): Promise<void> {
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((x, i) => x === b[i]);
+}
+
+/** The next picture of a video, or that it takes too long. */
+function painted(video: HTMLVideoElement, most: number): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(done, most);
+    video.requestVideoFrameCallback(() => {
+      clearTimeout(timer);
+      done();
+    });
+  });
 }
