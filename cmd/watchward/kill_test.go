@@ -43,6 +43,7 @@ func TestKill(t *testing.T) {
 	var worst time.Duration
 	torn := 0
 	for round := range rounds {
+		_ = exec.Command("sync").Run() // what others wrote before would stall the disk
 		p := startKillable(t, r)
 		time.Sleep(2500*time.Millisecond + rand.N(3*time.Second))
 		killed := time.Now()
