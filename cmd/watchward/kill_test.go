@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -10,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -78,35 +75,11 @@ func TestKill(t *testing.T) {
 // startKillable runs the recorder as the demo does.
 func startKillable(t *testing.T, r *rig) *recorderProcess {
 	t.Helper()
-	cmd := exec.Command("watchward", "run", "--data", r.cfg.Data, "--listen", "127.0.0.1:0", "--demo-seed")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
+	p, _, err := startRecorder("127.0.0.1:0", r.cfg.Data, r.seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &recorderProcess{cmd: cmd, stdin: stdin, exited: make(chan error, 1)}
-	ready := make(chan string, 1)
-	go func() {
-		in := bufio.NewReader(stdout)
-		line, _ := in.ReadString('\n')
-		ready <- line
-		_, _ = io.Copy(io.Discard, in)
-		p.exited <- cmd.Wait()
-	}()
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	if err := json.NewEncoder(stdin).Encode(r.seed); err != nil {
-		t.Fatal(err)
-	}
-	if line := <-ready; !strings.Contains(line, "http") {
-		t.Fatalf("recorder said %q", line)
-	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	return p
 }
 
