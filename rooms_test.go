@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"internal/archive":   {"internal/db", "internal/seal"},
 	"internal/record":    {"internal/archive", "internal/media", "internal/seal"},
 	"internal/estate":    {"internal/db"},
+	"internal/identify":  {"internal/estate"},
 	"internal/access":    {"internal/db", "internal/estate"},
 	"internal/web":       {"internal/access"},
 	"internal/web/watch": {"internal/web", "internal/access", "internal/archive", "internal/camera", "internal/estate", "internal/live", "internal/media", "internal/record", "internal/seal"},
