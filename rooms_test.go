@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"internal/record":    {"internal/archive", "internal/media", "internal/seal"},
 	"internal/estate":    {"internal/db"},
 	"internal/identify":  {"internal/estate"},
+	"internal/policy":    {"internal/db", "internal/estate", "internal/identify"},
 	"internal/access":    {"internal/db", "internal/estate"},
 	"internal/web":       {"internal/access"},
 	"internal/web/watch": {"internal/web", "internal/access", "internal/archive", "internal/camera", "internal/estate", "internal/live", "internal/media", "internal/record", "internal/seal"},
@@ -55,7 +56,9 @@ var testRooms = []string{"internal/simulate", "internal/archive/archivetest", "i
 var doors = map[string][]string{
 	"filippo.io/age":                  {"internal/seal", "internal/record"}, // record only names the type that seal hands it
 	"modernc.org/sqlite":              {"internal/db"},
-	"database/sql":                    {"internal/db", "internal/access", "internal/archive", "internal/estate"},
+	"database/sql":                    {"internal/db", "internal/access", "internal/archive", "internal/estate", "internal/policy"},
+	"cel.dev/cel-go":                  {"internal/policy"},
+	"go.yaml.in/yaml":                 {"internal/policy"},
 	"github.com/pion/webrtc":          {"internal/live"},
 	"github.com/coder/websocket":      {"internal/live"},
 	"github.com/pion/sdp":             {"internal/camera", "internal/live", "internal/simulate"},
