@@ -6,8 +6,10 @@ import (
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/camera"
 	"github.com/watchward/watchward/internal/live"
+	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/web"
+	"github.com/watchward/watchward/internal/web/know"
 	"github.com/watchward/watchward/internal/web/watch"
 )
 
@@ -71,6 +73,13 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 		Recorders: recorders{h.fleet}, DataDir: h.cfg.Data, Log: h.log,
 	})
 	if err != nil {
+		return err
+	}
+	rules, err := policy.Load()
+	if err != nil {
+		return err
+	}
+	if _, err := know.New(know.Options{Web: h.web, Rules: rules, Log: h.log}); err != nil {
 		return err
 	}
 	h.health.Store(pages)

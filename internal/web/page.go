@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,9 @@ type Page struct {
 	tmpl *template.Template
 }
 
-// Page parses a page's template.
-func (w *Server) Page(files fs.FS, name string) (*Page, error) {
+// Page parses a page's template, and the templates of the wing that it uses:
+// parts names other files of the same tree.
+func (w *Server) Page(files fs.FS, name string, parts ...string) (*Page, error) {
 	layout, err := frameFiles.ReadFile("parts/layout.tmpl")
 	if err != nil {
 		return nil, err
@@ -33,12 +35,14 @@ func (w *Server) Page(files fs.FS, name string) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse layout: %w", err)
 	}
-	body, err := fs.ReadFile(files, name)
-	if err != nil {
-		return nil, fmt.Errorf("read page %q: %w", name, err)
-	}
-	if t, err = t.Parse(string(body)); err != nil {
-		return nil, fmt.Errorf("parse page %q: %w", name, err)
+	for _, n := range append(parts, name) {
+		body, err := fs.ReadFile(files, n)
+		if err != nil {
+			return nil, fmt.Errorf("read page %q: %w", n, err)
+		}
+		if t, err = t.Parse(string(body)); err != nil {
+			return nil, fmt.Errorf("parse page %q: %w", n, err)
+		}
 	}
 	return &Page{w: w, tmpl: t}, nil
 }
@@ -97,6 +101,12 @@ func (s *Sight) Version() string { return s.w.o.Version }
 // In reports whether the page is at or below a path: for the navigation.
 func (s *Sight) In(path string) bool {
 	return s.Path == path || path != "/" && strings.HasPrefix(s.Path, path+"/")
+}
+
+// Has reports whether a page is served: the navigation shows what wings there
+// are.
+func (s *Sight) Has(path string) bool {
+	return slices.ContainsFunc(s.w.routes, func(r Route) bool { return r.Pattern == "GET "+path })
 }
 
 // Languages are those to switch to, each with its own name for itself.
@@ -158,6 +168,14 @@ func (s *Sight) Span(d time.Duration) string {
 		}
 	}
 	return strings.TrimSpace(a + " " + b)
+}
+
+// Day writes a day of the calendar, as ISO 8601 has it in all languages.
+func (s *Sight) Day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
 }
 
 // Time writes a point in time for people, in UTC: the server cannot know where

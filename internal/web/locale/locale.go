@@ -3,7 +3,8 @@
 //
 // A text's key is page.name. "{n}" and other words in braces are filled in
 // when the text is used; a key that counts something has ".one" and ".other"
-// forms. Files named island.* belong to the scripts and share the key space.
+// forms. All files share one key space: island.* belongs to the scripts, know.*
+// to the wing of that name, which shows its texts from the server alone.
 package locale
 
 import (
@@ -32,24 +33,29 @@ type Texts struct {
 func Load() (*Texts, error) {
 	t := &Texts{byLanguage: map[string]map[string]string{}, encoded: map[string][]byte{}}
 	for _, lang := range languages {
-		all := map[string]string{}
-		for _, name := range []string{lang + ".json", "island." + lang + ".json"} {
+		all, sent := map[string]string{}, map[string]string{}
+		for _, name := range []string{lang + ".json", "island." + lang + ".json", "know." + lang + ".json"} {
 			body, err := files.ReadFile(name)
 			if err != nil {
-				if strings.HasPrefix(name, "island.") {
-					continue // a build without scripts
-				}
 				return nil, fmt.Errorf("load texts: %w", err)
 			}
 			var texts map[string]string
 			if err := json.Unmarshal(body, &texts); err != nil {
 				return nil, fmt.Errorf("load texts %q: %w", name, err)
 			}
+			for key := range texts {
+				if _, twice := all[key]; twice {
+					return nil, fmt.Errorf("load texts %q: %q is in another file too", name, key)
+				}
+			}
 			maps.Copy(all, texts)
+			if !strings.HasPrefix(name, "know.") {
+				maps.Copy(sent, texts)
+			}
 		}
 		t.byLanguage[lang] = all
 		var err error
-		if t.encoded[lang], err = json.Marshal(all); err != nil {
+		if t.encoded[lang], err = json.Marshal(sent); err != nil {
 			return nil, fmt.Errorf("load texts %q: %w", lang, err)
 		}
 	}
@@ -65,7 +71,7 @@ func (t *Texts) Has(lang, key string) bool { _, ok := t.byLanguage[lang][key]; r
 // Keys lists a language's keys in order.
 func (t *Texts) Keys(lang string) []string { return slices.Sorted(maps.Keys(t.byLanguage[lang])) }
 
-// JSON is all texts of a language, for the scripts.
+// JSON is the texts of a language that scripts may need.
 func (t *Texts) JSON(lang string) []byte { return t.encoded[lang] }
 
 // T returns a text. Args are pairs of a word in braces, without them, and its

@@ -41,13 +41,15 @@ func TestLanguagesSayTheSame(t *testing.T) {
 // a curly apostrophe.
 func TestFrenchTypography(t *testing.T) {
 	wrong := regexp.MustCompile(` [;:?!»]|« |'`)
-	body, err := files.ReadFile("fr.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
-		if _, text, ok := strings.Cut(line, `": "`); ok && wrong.MatchString(text) {
-			t.Errorf("%q", text)
+	for _, name := range []string{"fr.json", "know.fr.json"} {
+		body, err := files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(body)) {
+			if _, text, ok := strings.Cut(line, `": "`); ok && wrong.MatchString(text) {
+				t.Errorf("%s: %q", name, text)
+			}
 		}
 	}
 }

@@ -1,0 +1,103 @@
+// Package know is the wing of the web that shows what the estate is made of,
+// who made it, and what the law asks of it: organisations, sites, devices,
+// scans, findings, the plan, and the rules themselves. docs/design/0002-know.md
+// is the way from a probe to a plan that the pages follow.
+//
+// [New] hangs everything into a [web.Server].
+//
+// # What to know before it hurts
+//
+// Whatever a device says of itself is hostile. Templates escape it; [shown]
+// takes out what would turn a line around or hide in it. Nothing that a device
+// said becomes an address, a class or the name of a text.
+//
+// The pages say what the rooms below concluded and never conclude themselves.
+// Not knowing is shown as not knowing: no colour of it clears or accuses.
+package know
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/watchward/watchward/internal/policy"
+	"github.com/watchward/watchward/internal/web"
+)
+
+//go:embed parts.tmpl plots.css */page.tmpl */page.css
+var files embed.FS
+
+// Options configures a [Know]. All are required but Log and Now.
+type Options struct {
+	Web   *web.Server
+	Rules *policy.Catalogue
+
+	Log *slog.Logger     // nil means [slog.Default]
+	Now func() time.Time // nil means [time.Now]
+}
+
+// Know is the wing.
+type Know struct {
+	o     Options
+	log   *slog.Logger
+	now   func() time.Time
+	words *policy.Texts
+	pages map[string]*web.Page
+}
+
+// New hangs the wing into o.Web.
+func New(o Options) (*Know, error) {
+	if o.Web == nil || o.Rules == nil {
+		return nil, errors.New("new know: want web and rules")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	words, err := policy.LoadTexts()
+	if err != nil {
+		return nil, fmt.Errorf("new know: %w", err)
+	}
+	k := &Know{o: o, log: o.Log, now: o.Now, words: words, pages: map[string]*web.Page{}}
+	if err := k.loadPages(); err != nil {
+		return nil, fmt.Errorf("new know: %w", err)
+	}
+	k.ruleRoutes()
+	return k, nil
+}
+
+// loadPages reads a folder a page. What several pages draw is in parts.tmpl.
+func (k *Know) loadPages() error {
+	css, err := fs.ReadFile(files, "plots.css")
+	if err != nil {
+		return err
+	}
+	k.o.Web.Styles(string(css))
+	names, err := fs.Glob(files, "*/page.tmpl")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		page, err := k.o.Web.Page(files, name, "parts.tmpl")
+		if err != nil {
+			return err
+		}
+		folder := strings.TrimSuffix(name, "/page.tmpl")
+		k.pages[folder] = page
+		if css, err := fs.ReadFile(files, folder+"/page.css"); err == nil {
+			k.o.Web.Styles(string(css))
+		}
+	}
+	return nil
+}
+
+func (k *Know) render(rw http.ResponseWriter, r *http.Request, page string, status int, data any) error {
+	return k.pages[page].Render(rw, r, status, data)
+}
