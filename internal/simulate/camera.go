@@ -8,22 +8,28 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/watchward/watchward/internal/simulate/faces"
 )
 
 // camera is one camera of the town: its streams, its listener and those
 // connected to it.
 type camera struct {
 	info  CameraInfo // addresses guarded by mu until the town is ready
-	main  *source
-	sub   *source // nil for none
-	login login
+	main  *source    // nil for a device with nothing to show
+	sub   *source    // nil for none
+	login faces.Login
 	epoch time.Time // when every loop is at its beginning; set before serving
 	cert  *tls.Certificate
 	pace  *pacer
 	log   *slog.Logger
+
+	habits  faces.RTSP                      // the town's own where it wears no face
+	headers func() (before, after []string) // those of habits, filled in; nil for none to fill
 
 	httpTunnel bool
 	timeout    time.Duration // of a session nobody keeps alive
@@ -34,6 +40,7 @@ type camera struct {
 	addr     string           // where it listens; the same again after a reboot
 	listener net.Listener     // nil while it reboots
 	secure   net.Listener     // RTSPS, nil for none
+	usual    net.Listener     // the port that RTSP usually has, nil where it may not be bound
 	conns    map[*conn]bool   // guarded by mu
 	tunnels  map[string]*conn // HTTP tunnels by cookie, guarded by mu
 	rebooted chan struct{}    // told when a reboot begins
@@ -63,11 +70,20 @@ func newCamera(info CameraInfo, main, sub *source, kind loginKind) *camera {
 	if main.audio != nil {
 		info.Audio = main.audio.format.Codec
 	}
+	c := bareCamera(info)
+	c.main, c.sub = main, sub
+	c.login = faces.Login{User: info.Username, Password: info.Password, Realm: "watchward " + info.ID, Challenges: kind.challenges()}
+	return c
+}
+
+// bareCamera is one with nothing to show.
+func bareCamera(info CameraInfo) *camera {
 	return &camera{
-		info: info, main: main, sub: sub,
-		login:    login{kind: kind, user: info.Username, password: info.Password, realm: "watchward " + info.ID},
+		info:     info,
+		habits:   faces.RTSP{Public: methods, Headers: []string{"Server: Watchward town"}},
 		conns:    map[*conn]bool{},
 		tunnels:  map[string]*conn{},
+		timeout:  time.Minute,
 		rebooted: make(chan struct{}, 1),
 	}
 }
@@ -105,6 +121,36 @@ func (c *camera) listen(ctx context.Context, addr string, index int) error {
 	if err != nil {
 		return err
 	}
+	return c.listening(ctx, ln)
+}
+
+// listenAt opens the door of a device beside the cameras, at ip if that can be
+// had, without the fallbacks of [camera.listen]: nobody was told its address yet.
+func (c *camera) listenAt(ctx context.Context, ip netip.Addr) error {
+	if !bindable(ctx, ip) {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	ln, err := faces.ListenTCP(ctx, ip, 8554, ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	if err != nil {
+		return err
+	}
+	return c.listening(ctx, ln)
+}
+
+// listenUsual opens the port that RTSP usually has beside the camera's own,
+// where it may.
+func (c *camera) listenUsual(ctx context.Context, shared bool) {
+	host, _, err := net.SplitHostPort(c.addr)
+	if err != nil || shared {
+		return
+	}
+	if ln, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "554")); err == nil {
+		c.usual = ln
+	}
+}
+
+// listening notes where the camera listens.
+func (c *camera) listening(ctx context.Context, ln net.Listener) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listener, c.addr = ln, ln.Addr().String()
@@ -140,7 +186,7 @@ func (c *camera) listenSecure(ctx context.Context) error {
 // close shuts the door and hangs up on everybody.
 func (c *camera) close() {
 	c.mu.Lock()
-	for _, ln := range []net.Listener{c.listener, c.secure} {
+	for _, ln := range []net.Listener{c.listener, c.secure, c.usual} {
 		if ln != nil {
 			ln.Close()
 		}
@@ -153,6 +199,9 @@ func (c *camera) close() {
 func (c *camera) run(ctx context.Context) {
 	if c.secure != nil {
 		c.serving.Go(func() { c.accept(c.secure) })
+	}
+	if c.usual != nil {
+		c.serving.Go(func() { c.accept(c.usual) })
 	}
 	defer c.serving.Wait()
 	defer c.close()
@@ -259,10 +308,33 @@ func (c *camera) fault(f Fault) error {
 	return nil
 }
 
-// source finds a stream by the path of a request.
+// source finds a stream by the path of a request, with its query: the town's
+// own name of it, or the longest of the maker's names that the path begins with.
 func (c *camera) source(path string) *source {
+	if c.main == nil {
+		return nil
+	}
 	path = strings.Trim(path, "/")
+	var found *source
+	longest := 0
+	for _, s := range []*source{c.main, c.sub} {
+		names := c.habits.Main
+		if s == c.sub {
+			names = c.habits.Sub
+		}
+		for _, name := range names {
+			name = strings.TrimPrefix(name, "/")
+			rest, ok := strings.CutPrefix(path, name)
+			if ok && len(name) > longest && (rest == "" || strings.ContainsRune("/?&", rune(rest[0]))) && s != nil {
+				found, longest = s, len(name)
+			}
+		}
+	}
+	if found != nil {
+		return found
+	}
 	path, _, _ = strings.Cut(path, "/")
+	path, _, _ = strings.Cut(path, "?")
 	switch {
 	case path == c.main.path:
 		return c.main
@@ -283,6 +355,30 @@ func (c *camera) other(s *source) *source {
 		return nil
 	}
 	return o
+}
+
+// streams are what ONVIF tells of the camera, by the maker's names for them.
+func (c *camera) streams() []faces.Stream {
+	if c.main == nil {
+		return nil
+	}
+	at := c.addr
+	if c.usual != nil {
+		at = c.usual.Addr().String()
+	}
+	var out []faces.Stream
+	for _, s := range []*source{c.main, c.sub} {
+		if s == nil {
+			continue
+		}
+		path := "/" + s.path
+		if names := map[bool][]string{true: c.habits.Main, false: c.habits.Sub}[s == c.main]; len(names) > 0 {
+			path = names[0]
+		}
+		f := s.video.format
+		out = append(out, faces.Stream{Codec: f.Codec, Width: f.Width, Height: f.Height, Bitrate: s.video.bitrate(), URL: "rtsp://" + at + path})
+	}
+	return out
 }
 
 // Viewer is one session that plays, and what it was sent.

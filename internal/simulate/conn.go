@@ -2,17 +2,21 @@ package simulate
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchward/watchward/internal/simulate/faces"
 )
 
 // conn is one RTSP connection and its session, of which it has at most one. A
@@ -42,7 +46,7 @@ type counters struct {
 }
 
 func newConn(c *camera, nc net.Conn) *conn {
-	k := &conn{cam: c, nc: nc, out: newOutbox(nc), nonce: randomWord(32), session: randomWord(12)}
+	k := &conn{cam: c, nc: nc, out: newOutbox(nc), nonce: faces.Nonce(c.habits.Nonce), session: randomWord(12)}
 	k.heard.Store(time.Now().UnixNano())
 	return k
 }
@@ -206,8 +210,9 @@ func ok(headers ...string) reply { return reply{status: "200 OK", headers: heade
 func (k *conn) answer(q *request) error {
 	a := k.handle(q)
 	var b strings.Builder
-	fmt.Fprintf(&b, "RTSP/1.0 %s\r\nCSeq: %s\r\nServer: Watchward town\r\n", a.status, q.header["cseq"])
-	for _, h := range a.headers {
+	fmt.Fprintf(&b, "RTSP/1.0 %s\r\n%s: %s\r\n", a.status, cmp.Or(k.cam.habits.CSeq, "CSeq"), q.header["cseq"])
+	before, after := k.cam.ownHeaders()
+	for _, h := range slices.Concat(before, a.headers, after) {
 		b.WriteString(h + "\r\n")
 	}
 	if a.body != "" {
@@ -223,16 +228,24 @@ func (k *conn) answer(q *request) error {
 	return nil
 }
 
+// ownHeaders are those of every answer.
+func (c *camera) ownHeaders() (before, after []string) {
+	if c.headers != nil {
+		return c.headers()
+	}
+	return c.habits.Headers, c.habits.After
+}
+
 const methods = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 
 func (k *conn) handle(q *request) reply {
 	refuse := k.cam.faults.on(RefusePassword, time.Now())
 	if q.method == "OPTIONS" && !refuse {
-		return ok("Public: " + methods)
+		return ok("Public: " + k.cam.habits.Public)
 	}
-	if refuse || !k.cam.login.allows(q.method, q.header["authorization"], k.nonce) {
+	if refuse || !k.cam.login.Allows(q.method, q.header["authorization"], k.nonce) {
 		a := reply{status: "401 Unauthorized"}
-		for _, c := range k.cam.login.challenges(k.nonce) {
+		for _, c := range k.cam.login.Ask(k.nonce) {
 			a.headers = append(a.headers, "WWW-Authenticate: "+c)
 		}
 		return a
@@ -263,15 +276,14 @@ func (k *conn) handle(q *request) reply {
 	case "GET_PARAMETER", "SET_PARAMETER":
 		return ok("Session: " + k.session)
 	}
-	return reply{status: "405 Method Not Allowed", headers: []string{"Allow: " + methods}}
+	return reply{status: "405 Method Not Allowed", headers: []string{"Allow: " + k.cam.habits.Public}}
 }
 
-// urlPath is the path of an RTSP URL without its query.
+// urlPath is the path of an RTSP URL with its query.
 func urlPath(u string) string {
 	if _, rest, ok := strings.Cut(u, "://"); ok {
 		_, u, _ = strings.Cut(rest, "/")
 	}
-	u, _, _ = strings.Cut(u, "?")
 	return u
 }
 
@@ -283,6 +295,7 @@ func (k *conn) setup(q *request, path string) reply {
 	}
 	n := 0
 	if _, id, found := strings.Cut(path, "trackID="); found {
+		id, _, _ = strings.Cut(id, "?")
 		var err error
 		if n, err = strconv.Atoi(id); err != nil || n < 0 || n >= len(s.plans()) {
 			return reply{status: "404 Not Found"}

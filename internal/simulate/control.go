@@ -37,6 +37,9 @@ func (t *Town) Control() http.Handler {
 		}
 		writeJSON(w, http.StatusOK, all)
 	})
+	mux.HandleFunc("GET /devices", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, deviceStatuses(t.Devices()))
+	})
 	mux.HandleFunc("GET /cameras/{id}", t.withCamera(func(w http.ResponseWriter, _ *http.Request, c *camera) {
 		writeJSON(w, http.StatusOK, c.status(time.Now()))
 	}))
@@ -103,7 +106,8 @@ type cameraStatus struct {
 	Audio    string      `json:"audio,omitempty"`
 	Scene    string      `json:"scene"`
 	LoopMS   int64       `json:"loop_ms"`
-	Epoch    time.Time   `json:"epoch"` // the loop's beginning: what is shown at t is (t - epoch) modulo loop
+	Epoch    time.Time   `json:"epoch"`           // the loop's beginning: what is shown at t is (t - epoch) modulo loop
+	Truth    *Truth      `json:"truth,omitempty"` // what it is under its face
 	Faults   []faultBody `json:"faults"`
 	Viewers  []Viewer    `json:"viewers"`
 }
@@ -118,6 +122,9 @@ func (c *camera) status(now time.Time) cameraStatus {
 	if i.Audio != 0 {
 		s.Audio = i.Audio.String()
 	}
+	if i.Truth.Face != "" {
+		s.Truth = &i.Truth
+	}
 	for _, f := range c.faults.list(now) {
 		b := faultBody{Kind: f.Kind, Amount: f.Amount}
 		if f.For > 0 {
@@ -126,6 +133,27 @@ func (c *camera) status(now time.Time) cameraStatus {
 		s.Faults = append(s.Faults, b)
 	}
 	return s
+}
+
+// deviceStatus is what the control API tells of a device with a face.
+type deviceStatus struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Site     string `json:"site"`
+	Camera   string `json:"camera,omitempty"`
+	IP       string `json:"ip"`
+	Ports    []Port `json:"ports"`
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Truth    Truth  `json:"truth"`
+}
+
+func deviceStatuses(all []DeviceInfo) []deviceStatus {
+	out := make([]deviceStatus, len(all))
+	for i, d := range all {
+		out[i] = deviceStatus{d.ID, d.Name, d.Site, d.Camera, d.IP.String(), d.Ports, d.Username, d.Password, d.Truth}
+	}
+	return out
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -87,6 +87,15 @@ func (p *plan) loop() time.Duration {
 	return time.Duration(scale(p.dur, int64(time.Second), p.clock))
 }
 
+// bitrate is what the track sends, in bit/s.
+func (p *plan) bitrate() int {
+	total := 0
+	for _, f := range p.frames {
+		total += len(f.buf) + f.filler
+	}
+	return int(float64(total) * 8 / max(p.loop().Seconds(), 1))
+}
+
 // packetWriter collects the packets of one frame.
 type packetWriter struct {
 	buf     []byte

@@ -25,23 +25,44 @@ import (
 type post struct {
 	scene, name, site string
 	login             loginKind
+	face              string // worn with [Options.Faces]
 	secure, tunnel    bool
+}
+
+// loginKind is how a camera without a face asks for the password.
+type loginKind int
+
+const (
+	digestMD5 loginKind = iota
+	digestSHA256
+	basicAndDigest
+)
+
+// challenges are those of [faces.Login].
+func (k loginKind) challenges() []string {
+	switch k {
+	case digestSHA256:
+		return []string{`Digest realm="{realm}", nonce="{nonce}", algorithm=SHA-256, qop="auth"`}
+	case basicAndDigest:
+		return []string{`Basic realm="{realm}"`, `Digest realm="{realm}", nonce="{nonce}"`}
+	}
+	return []string{`Digest realm="{realm}", nonce="{nonce}"`}
 }
 
 // posts are the cameras of the town in order. Habits are spread so that the
 // first nine show every one of them.
 func posts() []post {
 	return []post{
-		{scene: "harbour-gate", name: "Harbour gate", site: "harbour"},
-		{scene: "market-square", name: "Market square", site: "town-hall"},
-		{scene: "high-street", name: "High street", site: "town-hall", login: basicAndDigest},
-		{scene: "school-crossing", name: "School crossing", site: "school"},
-		{scene: "car-park", name: "Car park", site: "town-hall"},
-		{scene: "lobby", name: "Town hall lobby", site: "town-hall", secure: true},
-		{scene: "corridor", name: "School corridor", site: "school", tunnel: true},
-		{scene: "loading-bay", name: "Loading bay", site: "harbour", login: digestSHA256},
-		{scene: "river-bridge", name: "River bridge", site: "harbour"},
-		{scene: "school-yard", name: "School yard", site: "school"},
+		{scene: "harbour-gate", name: "Harbour gate", site: "harbour", face: "hikvision"},
+		{scene: "market-square", name: "Market square", site: "town-hall", face: "dahua"},
+		{scene: "high-street", name: "High street", site: "town-hall", login: basicAndDigest, face: "hikvision-rebrand"},
+		{scene: "school-crossing", name: "School crossing", site: "school", face: "uniview-rebrand"},
+		{scene: "car-park", name: "Car park", site: "town-hall", face: "axis"},
+		{scene: "lobby", name: "Town hall lobby", site: "town-hall", secure: true, face: "hanwha"},
+		{scene: "corridor", name: "School corridor", site: "school", tunnel: true, face: "bosch"},
+		{scene: "loading-bay", name: "Loading bay", site: "harbour", login: digestSHA256, face: "dahua-rebrand"},
+		{scene: "river-bridge", name: "River bridge", site: "harbour", face: "xiongmai"},
+		{scene: "school-yard", name: "School yard", site: "school", face: "tp-link"},
 	}
 }
 

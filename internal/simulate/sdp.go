@@ -32,13 +32,35 @@ func (c *camera) describe(s *source) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("v=0")
 	line("o=- %d 1 IN IP4 %s", c.epoch.Unix(), host)
-	line("s=%s", c.info.Name)
+	name := "s=" + c.info.Name
+	var about, attributes []string
+	for _, own := range c.habits.Session {
+		switch own[0] {
+		case 's':
+			name = own
+		case 'a':
+			attributes = append(attributes, own)
+		default:
+			about = append(about, own)
+		}
+	}
+	for _, own := range append([]string{name}, about...) {
+		line("%s", own)
+	}
 	line("c=IN IP4 0.0.0.0")
 	line("t=0 0")
 	line("a=control:*")
 	line("a=range:npt=now-")
+	for _, own := range attributes {
+		line("%s", own)
+	}
 	for i, p := range s.plans() {
 		describeTrack(line, p, i)
+		if p.format.Codec.Video() {
+			for _, own := range c.habits.Video {
+				line("%s", own)
+			}
+		}
 	}
 	return b.String()
 }

@@ -19,6 +19,7 @@
 // Any camera can be told to misbehave for a while, by [Town.Fault] or, from
 // another process, by the control API ([Options.Control]):
 //
+//	GET    /devices                 every device with a face: ports, and what it really is
 //	GET    /cameras                 every camera: addresses, login, faults, viewers
 //	GET    /cameras/{id}            one
 //	POST   /cameras/{id}/fault      {"kind":"stall","for":"5s","amount":0}
@@ -62,6 +63,12 @@ type Options struct {
 	// that is not to be had, a free port of 127.0.0.1.
 	Addr string
 
+	// Faces makes every camera look like one of a real maker's from the network,
+	// and adds devices without video: a recorder, a liar, a printer, a router
+	// and silent ones. See package faces. Ports are the real ones where this
+	// process may bind them, and 8080, 8443 and 8554 where not.
+	Faces bool
+
 	// Control is the address of the control API, for example "127.0.0.1:0".
 	// Empty means none.
 	Control string
@@ -94,17 +101,19 @@ type CameraInfo struct {
 	Host               string      // address and port
 	Scene              string      // name of the scene or file shown
 	Loop               time.Duration
+	Truth              Truth     // what it is under its face; zero without [Options.Faces]
 	Epoch              time.Time // what is shown at t is (t - Epoch) modulo Loop into the loop
 }
 
 // Town is a number of cameras and what makes them tick.
 type Town struct {
-	o       Options
-	cameras []*camera
-	byID    map[string]*camera
-	pace    *pacer
-	ready   chan struct{}
-	control string // address of the control API, set before ready is closed
+	o         Options
+	cameras   []*camera
+	residents []*resident // cameras and other devices, with faces; the cameras first
+	byID      map[string]*camera
+	pace      *pacer
+	ready     chan struct{}
+	control   string // address of the control API, set before ready is closed
 }
 
 // New loads what the cameras show and checks the options. It listens to nothing yet.
@@ -136,6 +145,11 @@ func New(o Options) (*Town, error) {
 	for _, c := range t.cameras {
 		c.pace, c.log, c.timeout = t.pace, o.Log.With("camera", c.info.ID), cmp.Or(o.Timeout, time.Minute)
 		t.byID[c.info.ID] = c
+	}
+	if o.Faces {
+		if err := t.dress(); err != nil {
+			return nil, fmt.Errorf("dress town: %w", err)
+		}
 	}
 	return t, nil
 }
@@ -174,6 +188,19 @@ func (t *Town) Run(ctx context.Context) error {
 			return fmt.Errorf("open camera %q: %w", c.info.ID, err)
 		}
 	}
+	if err := settle(ctx, t.residents, t.address, t.o.Log); err != nil {
+		for _, c := range t.cameras {
+			c.close()
+		}
+		return err
+	}
+	if len(t.residents) > 0 {
+		crowd := gather(t.residents, t.o.Log)
+		running.Go(func() { crowd.Run(ctx) })
+	}
+	for _, r := range t.residents {
+		running.Go(func() { r.run(ctx) })
+	}
 	var errs []error
 	if t.o.Control != "" {
 		serve, err := t.listenControl(ctx)
@@ -196,6 +223,14 @@ func (t *Town) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// address is that of the i-th device; not valid if it must share one.
+func (t *Town) address(i int) netip.Addr {
+	if t.o.Addr != "" || i+1 >= 250 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 10, byte(i + 1)})
+}
+
 // Ready is closed when every camera listens.
 func (t *Town) Ready() <-chan struct{} { return t.ready }
 
@@ -215,6 +250,11 @@ func (t *Town) Cameras() []CameraInfo {
 	}
 	return out
 }
+
+// Devices lists the town's devices with faces: the cameras in order, then those
+// without video. It is empty without [Options.Faces]; addresses are there once
+// the town is ready.
+func (t *Town) Devices() []DeviceInfo { return infos(t.residents) }
 
 // ErrNoCamera means that the town has no camera of that id.
 var ErrNoCamera = errors.New("no such camera")

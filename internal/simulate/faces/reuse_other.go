@@ -1,0 +1,5 @@
+//go:build !unix
+
+package faces
+
+func reuseAddress(uintptr) error { return nil }
