@@ -183,7 +183,7 @@ func (h *house) people(ctx context.Context, dir string, database *db.DB) error {
 	if err != nil {
 		return err
 	}
-	e, err := estate.Open(ctx, estate.Options{DB: database, Key: key})
+	e, err := estate.Open(ctx, estate.Options{DB: database, Key: key, Gate: estate.NoRules{}})
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer database.Close()
-	e, err := estate.Open(t.Context(), estate.Options{DB: database, Key: make([]byte, 32)})
+	e, err := estate.Open(t.Context(), estate.Options{DB: database, Key: make([]byte, 32), Gate: estate.NoRules{}})
 	if err != nil {
 		t.Fatal(err)
 	}

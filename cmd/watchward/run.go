@@ -121,7 +121,7 @@ func build(ctx context.Context, cfg Config, seed *demoSeed) (_ *house, err error
 	if h.access, err = access.Open(ctx, access.Options{DB: h.database}); err != nil {
 		return nil, err
 	}
-	if h.estate, err = estate.Open(ctx, estate.Options{DB: h.database, Key: key}); err != nil {
+	if h.estate, err = estate.Open(ctx, estate.Options{DB: h.database, Key: key, Gate: estate.NoRules{}}); err != nil {
 		return nil, err
 	}
 	if seed != nil {

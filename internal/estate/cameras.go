@@ -2,7 +2,6 @@ package estate
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,15 +35,19 @@ func (e *Estate) Camera(ctx context.Context, id string) (Camera, error) {
 // AddCamera checks a camera and stores it. ID, Created and Updated are ours to
 // set; a login within an address is taken out of it. Errors that a person can
 // mend are [Invalid].
+//
+// Only an adopted device streams. Device names it; where it names none, it is
+// the one that was adopted on the site and has the camera's address, else a new
+// one of unknown maker is adopted with the camera, through the [Gate]: the
+// error may wrap [ErrRefused].
 func (e *Estate) AddCamera(ctx context.Context, c Camera) (Camera, error) {
-	err := e.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+	err := e.tx(ctx, func(tx querier) (err error) {
 		c, err = e.add(ctx, tx, c)
 		return err
 	})
 	if err != nil {
 		return Camera{}, fmt.Errorf("add camera: %w", err)
 	}
-	e.subs.tell()
 	return c, nil
 }
 
@@ -59,13 +62,16 @@ func (e *Estate) add(ctx context.Context, tx querier, c Camera) (Camera, error) 
 	}
 	c.Created = e.now().UTC()
 	c.Updated = c.Created
-	return c, e.box.insertCamera(ctx, tx, c)
+	if err := e.box.insertCamera(ctx, tx, c); err != nil {
+		return c, err
+	}
+	return c, e.attach(ctx, tx, &c)
 }
 
 // UpdateCamera replaces a camera's configuration; Created stays. A camera
 // whose password is lost keeps it sealed as it is until a new one is given.
 func (e *Estate) UpdateCamera(ctx context.Context, c Camera) (Camera, error) {
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.tx(ctx, func(tx querier) error {
 		old, err := e.box.selectCameras(ctx, tx, c.ID)
 		if err != nil {
 			return err
@@ -79,30 +85,36 @@ func (e *Estate) UpdateCamera(ctx context.Context, c Camera) (Camera, error) {
 			return err
 		}
 		c.Created, c.Updated = old[0].Created, e.now().UTC()
+		c.Device = old[0].Device
 		c.PasswordLost = old[0].PasswordLost && c.Password == ""
-		return e.box.updateCamera(ctx, tx, c)
+		if err := e.box.updateCamera(ctx, tx, c); err != nil {
+			return err
+		}
+		return e.readdress(ctx, tx, old[0], c)
 	})
 	if err != nil {
 		return Camera{}, fmt.Errorf("update camera %q: %w", c.ID, err)
 	}
-	e.subs.tell()
 	return c, nil
 }
 
 // RemoveCamera forgets a camera and its password. What it recorded stays until
-// retention takes it.
+// retention takes it; the device still hangs where it hung, see
+// [Estate.RemoveDevice].
 func (e *Estate) RemoveCamera(ctx context.Context, id string) error {
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.tx(ctx, func(tx querier) error {
 		found, err := removeCamera(ctx, tx, id, e.now())
 		if err == nil && !found {
 			err = ErrNotFound
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return e.detach(ctx, tx, id)
 	})
 	if err != nil {
 		return fmt.Errorf("remove camera %q: %w", id, err)
 	}
-	e.subs.tell()
 	return nil
 }
 

@@ -3,14 +3,12 @@ package estate
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -29,7 +27,7 @@ type ImportReport struct {
 // LineError is what is wrong in one line; lines count from 1.
 type LineError struct {
 	Line int
-	Err  error // an [Invalid] where a person can mend it
+	Err  error // an [Invalid] where a person can mend it; may wrap [ErrRefused]
 }
 
 func (e LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
@@ -51,7 +49,7 @@ func (e *Estate) ImportCSV(ctx context.Context, r io.Reader) (ImportReport, erro
 		return ImportReport{}, fmt.Errorf("import cameras: %w", err)
 	}
 	report := ImportReport{Errors: errs}
-	err = e.db.Tx(ctx, func(tx *sql.Tx) error { return e.importLines(ctx, tx, lines, &report) })
+	err = e.tx(ctx, func(tx querier) error { return e.importLines(ctx, tx, lines, &report) })
 	if err != nil && !errors.Is(err, errReported) {
 		return ImportReport{}, fmt.Errorf("import cameras: %w", err)
 	}
@@ -60,12 +58,11 @@ func (e *Estate) ImportCSV(ctx context.Context, r io.Reader) (ImportReport, erro
 		slices.SortFunc(report.Errors, func(a, b LineError) int { return a.Line - b.Line })
 		return report, nil
 	}
-	e.subs.tell()
 	return report, nil
 }
 
-func (e *Estate) importLines(ctx context.Context, tx *sql.Tx, lines []csvLine, report *ImportReport) error {
-	sites, err := selectSites(ctx, tx)
+func (e *Estate) importLines(ctx context.Context, tx querier, lines []csvLine, report *ImportReport) error {
+	sites, err := selectSites(ctx, tx, "")
 	if err != nil {
 		return err
 	}
@@ -73,15 +70,14 @@ func (e *Estate) importLines(ctx context.Context, tx *sql.Tx, lines []csvLine, r
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		c, err := l.camera(ctx, tx, &sites, e.now)
+		c, err := e.cameraOf(ctx, tx, l, &sites)
 		if err == nil {
 			c, err = e.add(ctx, tx, c)
 		}
-		var mine *Invalid
 		switch {
 		case err == nil:
 			report.Added = append(report.Added, c)
-		case errors.As(err, &mine):
+		case asInvalid(err) != nil || errors.Is(err, ErrRefused):
 			report.Errors = append(report.Errors, LineError{l.line, err})
 		default:
 			return err
@@ -99,7 +95,7 @@ type csvLine struct {
 	fields map[string]string
 }
 
-func (l csvLine) camera(ctx context.Context, tx querier, sites *[]Site, now func() time.Time) (Camera, error) {
+func (e *Estate) cameraOf(ctx context.Context, tx querier, l csvLine, sites *[]Site) (Camera, error) {
 	audio, err := truth(l.fields["audio"])
 	if err != nil {
 		return Camera{}, err
@@ -113,7 +109,7 @@ func (l csvLine) camera(ctx context.Context, tx querier, sites *[]Site, now func
 	}
 	i := slices.IndexFunc(*sites, func(s Site) bool { return strings.EqualFold(s.Name, name) || s.ID == name })
 	if i < 0 {
-		site, err := addSite(ctx, tx, name, now())
+		site, err := e.addSite(ctx, tx, Site{Name: name}, "")
 		if err != nil {
 			return Camera{}, err
 		}

@@ -1,10 +1,13 @@
-// Package estate knows what there is: sites, their cameras, each camera's
-// streams, who can open a site's recordings, and how long they are kept. It is
-// the vocabulary the other rooms share, and its tables.
+// Package estate knows what there is: organisations, their sites, the devices
+// on them and how they are known, the cameras that stream from devices, who can
+// open a site's recordings, and how long they are kept. It is the vocabulary
+// the other rooms share, and its tables.
 //
-// Begin with [Open]; change things with [Estate.AddCamera],
-// [Estate.UpdateCamera], [Estate.RemoveCamera] and [Estate.ImportCSV]; learn
-// of changes with [Estate.Subscribe].
+// Begin with [Open]. A scan's sightings come in through [Estate.Propose], a
+// person's decisions through [Estate.Adopt], [Estate.UpdateDevice],
+// [Estate.Merge] and [Estate.RemoveDevice]; lists are [Estate.Devices] and
+// [Estate.Counts]. Cameras are [Estate.AddCamera] and its neighbours. Learn of
+// changes with [Estate.Subscribe].
 //
 // # What to know before it hurts
 //
@@ -15,6 +18,14 @@
 // An address a person pastes may carry a login. It is taken out before
 // anything is stored or shown (see [SplitAddress]); what recorders dial is
 // [Camera.Address], which may hold the password again and must never be shown.
+//
+// A device may stream only once it is adopted, and adopting it or moving it
+// asks the [Gate]. An estate without a gate adopts nothing: see
+// [Options.Gate] and [Estate.SetGate].
+//
+// A device is known again by MAC address, serial number or certificate, never
+// by its address alone when anything speaks against it: what may be one and was
+// not joined is a [Link], for a person to decide.
 //
 // A camera's ID is a word of its archive's folder names. It is never used
 // twice, not even after the camera was removed: recordings of two cameras may
@@ -50,15 +61,11 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }
 // Reveal returns the password itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// Site is a place with cameras.
-type Site struct {
-	ID, Name string
-}
-
 // Camera is a device that makes video, and how we record it.
 type Camera struct {
 	ID, Site, Name string
-	Enabled        bool // streams are pulled at all
+	Device         DeviceID // what it streams from; see [Estate.AddCamera]
+	Enabled        bool     // streams are pulled at all
 	Streams        []StreamConfig
 	Username       string
 	Password       Secret
@@ -68,6 +75,8 @@ type Camera struct {
 	Retention      Retention // zero: as the whole archive
 	Created        time.Time
 	Updated        time.Time
+
+	AddedBy string // who adds or changes it, for its device's history; not stored with the camera
 }
 
 // StreamConfig is one encoded output of a camera.
@@ -136,6 +145,10 @@ type Options struct {
 	DB  *db.DB           // required
 	Key []byte           // required: 32 bytes, see [LoadKey]
 	Now func() time.Time // nil means [time.Now]
+
+	// Gate is asked before a device is adopted or moved. While it is nil, and
+	// [Estate.SetGate] was not called, nothing can be.
+	Gate Gate
 }
 
 // Estate is safe for use by many goroutines.
@@ -144,6 +157,9 @@ type Estate struct {
 	box  box
 	now  func() time.Time
 	subs subscribers
+
+	gateMu sync.RWMutex
+	gate   Gate // guarded by gateMu
 }
 
 // Open applies the room's schema.
@@ -161,7 +177,7 @@ func Open(ctx context.Context, o Options) (*Estate, error) {
 	if err := o.DB.Apply(ctx, "estate", schema); err != nil {
 		return nil, fmt.Errorf("open estate: %w", err)
 	}
-	return &Estate{db: o.DB, box: b, now: o.Now}, nil
+	return &Estate{db: o.DB, box: b, now: o.Now, gate: o.Gate}, nil
 }
 
 // Subscribe returns a channel that has a value whenever something changed

@@ -28,7 +28,7 @@ func openAt(t *testing.T, path string, key []byte) *Estate {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	e, err := Open(t.Context(), Options{DB: d, Key: key})
+	e, err := Open(t.Context(), Options{DB: d, Key: key, Gate: NoRules{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // Invalid says which field cannot be taken and why. Code is a key for texts in
 // people's languages; Error is for logs and the API.
 type Invalid struct {
-	Field string // "name", "site", "url", "sub_url", "username", "password", "transport", "retention", "audio"
+	Field string // as the column or the form calls it: "name", "site", "url", "mac", "organisation"
 	Code  string
 	Value string // what was given or what is allowed; never a secret
 }
@@ -57,8 +57,35 @@ var invalidTexts = map[string]string{
 	"column-missing": "column %q is missing",
 	"quotes":         "quotation marks do not match",
 	"too-many-lines": "more than %s lines",
+	"body":           "%q: want a country and a kind of body, such as uk.local-authority",
+	"class":          "%q: want sensitive, ordinary or undetermined",
+	"ring":           "%q stands below it",
+	"deep":           "the tree of organisations has at most %s levels",
+	"word":           "this is not among what can be chosen: %s",
+	"purpose":        "%q: want small letters, digits and dashes, such as public-safety",
+	"address":        "%q is no IP address",
+	"too-many":       "more than %s",
+	"certificate":    "%q: want the certificate's SHA-256, 64 hexadecimal digits",
+	"cost":           "%s: want a whole number of the currency's smallest unit, and a currency of three letters such as GBP",
+	"mac":            "%q: want a MAC address such as 00:40:8c:12:34:56",
+	"known":          "device %q is the same: it has the same MAC address, serial number or certificate",
+	"own-door":       "state, site and camera are not changed with the rest: adopt, move or remove the device",
+	"camera-stays":   "camera %q streams from the device and its recordings belong to its site: remove the camera, move the device, add the camera there",
+	"merge":          "%q cannot be merged: want a proposal, and a device that was not removed",
+	"image":          "want a PNG, JPEG or WebP image of at most 20,000 pixels a side; SVG is not taken, because it can carry programs",
+	"range":          "want %s",
+	"ended":          "scan %s has ended",
+	"cursor":         "this is no place in a list: begin at its first page",
+	"not-adopted":    "device %q is not adopted on this site, or another camera streams from it",
 	"recipient":      "%q is no age recipient",
 	"identity":       "this is an identity, the secret half: it must never be given to the server. Treat it as exposed and make a new one",
+}
+
+// asInvalid returns the [Invalid] in err, or nil.
+func asInvalid(err error) *Invalid {
+	var i *Invalid
+	errors.As(err, &i)
+	return i
 }
 
 func invalid(field, code, value string) *Invalid {
@@ -143,3 +170,15 @@ var folded = func() map[rune]string {
 	}
 	return m
 }()
+
+// cleanText trims a text that people read and may leave out.
+func cleanText(field, text string, most int) (string, error) {
+	text = strings.Join(strings.Fields(text), " ")
+	switch {
+	case len(text) > most:
+		return "", invalid(field, "too-long", fmt.Sprint(most))
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
+		return "", invalid(field, "invisible", "")
+	}
+	return text, nil
+}

@@ -11,49 +11,6 @@ import (
 	"github.com/watchward/watchward/internal/db"
 )
 
-// schema is the room's, in order; a statement once released never changes.
-var schema = []string{
-	`CREATE TABLE estate_sites (
-		id      TEXT PRIMARY KEY,
-		name    TEXT NOT NULL,
-		created BIGINT NOT NULL
-	)`,
-	// Removed cameras keep their row: their ID names folders of the archive.
-	`CREATE TABLE estate_cameras (
-		id           TEXT PRIMARY KEY,
-		site         TEXT NOT NULL REFERENCES estate_sites (id),
-		name         TEXT NOT NULL,
-		enabled      BIGINT NOT NULL,
-		username     TEXT NOT NULL,
-		password     BLOB,
-		transport    TEXT NOT NULL,
-		record_audio BIGINT NOT NULL,
-		max_age      BIGINT NOT NULL,
-		max_bytes    BIGINT NOT NULL,
-		created      BIGINT NOT NULL,
-		updated      BIGINT NOT NULL,
-		removed      BIGINT NOT NULL DEFAULT 0
-	)`,
-	`CREATE TABLE estate_streams (
-		camera TEXT NOT NULL REFERENCES estate_cameras (id),
-		name   TEXT NOT NULL,
-		url    TEXT NOT NULL,
-		record BIGINT NOT NULL,
-		PRIMARY KEY (camera, name)
-	)`,
-	`CREATE TABLE estate_readers (
-		site      TEXT NOT NULL REFERENCES estate_sites (id),
-		recipient TEXT NOT NULL,
-		name      TEXT NOT NULL,
-		added     BIGINT NOT NULL,
-		PRIMARY KEY (site, recipient)
-	)`,
-	`CREATE TABLE estate_settings (
-		name  TEXT PRIMARY KEY,
-		value TEXT NOT NULL
-	)`,
-}
-
 // querier is what a transaction and the database have in common.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -85,28 +42,6 @@ func number(b bool) int64 {
 
 func micro(t time.Time) int64 { return t.UnixMicro() }
 
-func selectSites(ctx context.Context, q querier) ([]Site, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, name FROM estate_sites ORDER BY name, id`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var sites []Site
-	for rows.Next() {
-		var s Site
-		if err := rows.Scan(&s.ID, &s.Name); err != nil {
-			return nil, err
-		}
-		sites = append(sites, s)
-	}
-	return sites, rows.Err()
-}
-
-func insertSite(ctx context.Context, q querier, s Site, now time.Time) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO estate_sites (id, name, created) VALUES ($1, $2, $3)`, s.ID, s.Name, micro(now))
-	return err
-}
-
 // idTaken looks among removed cameras too.
 func idTaken(ctx context.Context, q querier, table, id string) (bool, error) {
 	var n int
@@ -130,9 +65,15 @@ func freeID(ctx context.Context, q querier, table, base string) (string, error) 
 
 const cameraColumns = `id, site, name, enabled, username, password, transport, record_audio, max_age, max_bytes, created, updated`
 
+// A camera whose device is not adopted must not stream, however that came
+// about.
+const camerasAndDevices = `SELECT c.id, c.site, c.name, CASE WHEN d.state = 'adopted' THEN c.enabled ELSE 0 END, c.username, c.password,
+	c.transport, c.record_audio, c.max_age, c.max_bytes, c.created, c.updated, coalesce(d.id, '')
+	FROM estate_cameras c LEFT JOIN estate_devices d ON d.camera = c.id AND d.camera <> '' `
+
 func (b box) selectCameras(ctx context.Context, q querier, id string) ([]Camera, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+cameraColumns+` FROM estate_cameras
-		WHERE removed = 0 AND ($1 = '' OR id = $1) ORDER BY site, name, id`, id)
+	rows, err := q.QueryContext(ctx, camerasAndDevices+`
+		WHERE c.removed = 0 AND ($1 = '' OR c.id = $1) ORDER BY c.site, c.name, c.id`, id)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +99,7 @@ func (b box) scanCamera(rows *sql.Rows) (Camera, error) {
 	var enabled, audio, created, updated int64
 	var sealed []byte
 	err := rows.Scan(&c.ID, &c.Site, &c.Name, &enabled, &c.Username, &sealed, &c.Transport, &audio,
-		&c.Retention.MaxAge, &c.Retention.MaxBytes, &created, &updated)
+		&c.Retention.MaxAge, &c.Retention.MaxBytes, &created, &updated, &c.Device)
 	if err != nil {
 		return c, err
 	}
@@ -307,4 +248,52 @@ func upsertSetting(ctx context.Context, q querier, name, value string) error {
 	_, err := q.ExecContext(ctx, `INSERT INTO estate_settings (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	return err
+}
+
+// prepared runs statements in a transaction, each prepared once: an import
+// runs the same few a hundred thousand times.
+type prepared struct {
+	tx         *sql.Tx
+	statements map[string]*sql.Stmt
+}
+
+func (p *prepared) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := p.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := p.tx.PrepareContext(ctx, query)
+	if err == nil {
+		p.statements[query] = s
+	}
+	return s, err
+}
+
+func (p *prepared) close() {
+	for _, s := range p.statements {
+		s.Close()
+	}
+}
+
+func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := p.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	s, err := p.statement(ctx, query)
+	if err != nil {
+		return p.tx.QueryRowContext(ctx, query, args...) // says the same error in its Scan
+	}
+	return s.QueryRowContext(ctx, args...)
+}
+
+func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := p.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
 }

@@ -207,7 +207,7 @@ func emptyBench(t *testing.T) *bench {
 	if b.access, err = access.Open(t.Context(), access.Options{DB: d, Cost: access.Cost{Time: 1, Memory: 64, Threads: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if b.estate, err = estate.Open(t.Context(), estate.Options{DB: d, Key: make([]byte, 32)}); err != nil {
+	if b.estate, err = estate.Open(t.Context(), estate.Options{DB: d, Key: make([]byte, 32), Gate: estate.NoRules{}}); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
