@@ -31,7 +31,9 @@ func (g *refuser) Allow(_ context.Context, d Device, s Site) error {
 
 func addr(s string) []netip.Addr { return []netip.Addr{netip.MustParseAddr(s)} }
 
-func made(by string) Identification { return Identification{Maker: by, Brand: by, Confidence: Identified} }
+func made(by string) Identification {
+	return Identification{Maker: by, Brand: by, Confidence: Identified}
+}
 
 // withGate opens an estate with two sites and a gate that refuses maker
 // "acme" at the first.
