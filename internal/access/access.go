@@ -1,10 +1,11 @@
 // Package access answers who somebody is and whether he may do this here:
-// users, passwords, sessions, and the one-time link that makes the first
-// administrator.
+// users and their roles, passwords, passkeys, recovery codes, sessions, API
+// tokens, and the one-time links by which people come in.
 //
-// Begin with [Open]. A web frame calls [Access.Login] once, [Access.Session]
-// on every request and [MayView] or [MayChange] before it shows or changes
-// anything.
+// Begin with [Open]. A web frame calls [Access.Login] once, [Access.Session] or
+// [Access.Bearer] on every request, and [May] before it shows or changes
+// anything. Roles are given for a site, for an organisation with all below it,
+// or everywhere.
 //
 // # What to know before it hurts
 //
@@ -32,30 +33,20 @@ import (
 	"github.com/watchward/watchward/internal/db"
 )
 
-// Role says what a user may do.
-type Role string
-
-// The roles there are so far.
-const (
-	Viewer        Role = "viewer"        // sees every camera
-	Administrator Role = "administrator" // and changes everything
-)
-
 // User is an account.
 type User struct {
 	ID      string
 	Name    string
-	Role    Role
+	Grants  []Grant
 	Created time.Time
+	Closed  bool // shut out; the account stays, so that the log still means somebody
+
+	only []Act // of a token: what it was made for; nil is no limit
 }
 
-// MayView reports whether the user may see a camera, live and recorded.
-func MayView(u User, camera string) bool {
-	return u.ID != "" && (u.Role == Viewer || u.Role == Administrator)
-}
-
-// MayChange reports whether the user may change cameras, retention, readers.
-func MayChange(u User) bool { return u.ID != "" && u.Role == Administrator }
+// Administers reports whether the user is an administrator of the whole
+// installation.
+func (u User) Administers() bool { return May(u, ChangeUsers, Place{}) }
 
 // Token is what a browser or a link carries. Printing it shows nothing.
 type Token string
@@ -97,6 +88,13 @@ var (
 	ErrSetupOver = errors.New("setup is over: an administrator exists")
 	ErrSetupLink = errors.New("setup link is not valid")
 	ErrNotLocal  = errors.New("only from this machine")
+	ErrNotFound  = errors.New("not found")
+	// ErrLink means that a one-time link was used, has run out, or never was.
+	ErrLink = errors.New("link is not valid")
+	// ErrForbidden means that who asks may not do this here.
+	ErrForbidden = errors.New("not allowed for this user")
+	// ErrLast means that nobody would be left to administer the installation.
+	ErrLast = errors.New("the last administrator of everything must stay one")
 )
 
 // TooManyError means that logins come too fast; After says when to try again.
@@ -108,7 +106,7 @@ func (e *TooManyError) Error() string {
 
 // WeakError says why a password or name is refused. Code is a key for texts in
 // people's languages: "password-short", "password-long", "password-common",
-// "password-name", "name-missing", "name-long", "name-invisible", "name-taken".
+// "password-name", "password-differ", "name-missing", "name-long", "name-invisible", "name-taken".
 type WeakError struct{ Code string }
 
 func (e *WeakError) Error() string { return "refused: " + weakTexts[e.Code] }
@@ -118,6 +116,7 @@ var weakTexts = map[string]string{
 	"password-long":   "password is too long: want at most 512 bytes",
 	"password-common": "password is one of the first an attacker tries",
 	"password-name":   "password is the user's name",
+	"password-differ": "password was not repeated the same",
 	"name-missing":    "no name given",
 	"name-long":       "name is too long: want at most 64 bytes",
 	"name-invisible":  "name has invisible characters in it",
@@ -241,10 +240,10 @@ func (a *Access) CreateFirst(ctx context.Context, t Token, name, password string
 	return u, nil
 }
 
-// CreateUser makes an account.
+// CreateUser makes an account with a password and a role everywhere.
 func (a *Access) CreateUser(ctx context.Context, name, password string, role Role) (User, error) {
-	if role != Viewer && role != Administrator {
-		return User{}, fmt.Errorf("create user %q: role %q: want viewer or administrator", name, role)
+	if err := checkGrants([]Grant{{Role: role}}); err != nil {
+		return User{}, fmt.Errorf("create user %q: %w", name, err)
 	}
 	u, hash, err := a.prepare(ctx, name, password, role)
 	if err != nil {
@@ -268,7 +267,7 @@ func (a *Access) prepare(ctx context.Context, name, password string, role Role) 
 	if err != nil {
 		return User{}, "", err
 	}
-	return User{ID: newID(), Name: name, Role: role, Created: a.now().UTC()}, hash, nil
+	return User{ID: newID(), Name: name, Grants: []Grant{{Role: role}}, Created: a.now().UTC()}, hash, nil
 }
 
 func newID() string {
@@ -295,7 +294,7 @@ func (a *Access) Login(ctx context.Context, name, password, remote string) (Sess
 	if err != nil {
 		return Session{}, fmt.Errorf("log in: %w", err)
 	}
-	if !good {
+	if !good || u.Closed {
 		return Session{}, ErrWrong
 	}
 	a.limits.forgive(key, source(remote))
@@ -331,7 +330,7 @@ func (a *Access) Session(ctx context.Context, t Token) (Session, error) {
 		return Session{}, fmt.Errorf("find session: %w", err)
 	}
 	now := a.now().UTC()
-	if !now.Before(s.Expires) || now.Sub(seen) >= a.idle {
+	if !now.Before(s.Expires) || now.Sub(seen) >= a.idle || s.User.Closed {
 		_ = a.store.deleteSession(ctx, t.hash()) // it is void whether or not the row goes
 		return Session{}, ErrNoSession
 	}
@@ -363,7 +362,7 @@ func (a *Access) Welcome(ctx context.Context, name string) (Token, error) {
 	defer a.mu.Unlock()
 	u, _, err := a.store.userByName(ctx, fold(name))
 	if errors.Is(err, errNoRow) {
-		u = User{ID: newID(), Name: name, Role: Administrator, Created: a.now().UTC()}
+		u = User{ID: newID(), Name: name, Grants: []Grant{{Role: Administrator}}, Created: a.now().UTC()}
 		err = a.store.insertUser(ctx, u, "") // no hash: no password opens it
 	}
 	if err != nil {

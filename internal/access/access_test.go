@@ -76,7 +76,7 @@ func TestSetupLinkMakesOneAdministrator(t *testing.T) {
 		t.Fatal("an attempt that failed used the link up")
 	}
 	u, err := a.CreateFirst(t.Context(), token, "Ada", goodPassword, nil)
-	if err != nil || !MayChange(u) {
+	if err != nil || !u.Administers() {
 		t.Fatalf("%+v, %v", u, err)
 	}
 	if a.SetupPending() || a.SetupToken() != "" {
@@ -309,7 +309,7 @@ func TestWelcomeIsForThisMachine(t *testing.T) {
 	}
 	for range 2 { // reusable
 		s, err := a.EnterWelcome(t.Context(), token, "127.0.0.1:4000")
-		if err != nil || !MayChange(s.User) {
+		if err != nil || !s.User.Administers() {
 			t.Errorf("%+v, %v", s.User, err)
 		}
 	}
@@ -327,22 +327,5 @@ func TestWelcomeIsForThisMachine(t *testing.T) {
 	b, _ := openAccess(t)
 	if _, err := b.EnterWelcome(t.Context(), "", "127.0.0.1:1"); !errors.Is(err, ErrWrong) {
 		t.Errorf("without a demo: %v", err)
-	}
-}
-
-func TestMay(t *testing.T) {
-	for _, tt := range []struct {
-		user         User
-		view, change bool
-	}{
-		{User{}, false, false},
-		{User{ID: "1", Role: Viewer}, true, false},
-		{User{ID: "1", Role: Administrator}, true, true},
-		{User{ID: "1", Role: "guest"}, false, false},
-		{User{Role: Administrator}, false, false},
-	} {
-		if MayView(tt.user, "gate") != tt.view || MayChange(tt.user) != tt.change {
-			t.Errorf("%+v: may view %t, change %t", tt.user, MayView(tt.user, "gate"), MayChange(tt.user))
-		}
 	}
 }
