@@ -27,6 +27,7 @@ type CLI struct {
 	Unseal  UnsealCmd  `cmd:"" help:"Open sealed segments with an identity."`
 	Archive ArchiveCmd `cmd:"" help:"Check, list, hold and reindex what was recorded."`
 	Keys    KeysCmd    `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
+	Users   UsersCmd   `cmd:"" help:"List accounts; let somebody in again who is locked out."`
 	Version VersionCmd `cmd:"" help:"Say which Watchward this is and which formats it writes."`
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/camera"
 	"github.com/watchward/watchward/internal/live"
@@ -60,7 +62,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	}
 	o := web.Options{
 		Access: h.access, Listen: h.cfg.Listen, TLS: webTLS(h.cfg), Hosts: h.cfg.Hosts,
-		Version: readVersion().Version, Log: h.log,
+		Version: readVersion().Version, Log: h.log, Scopes: h.scopes,
 	}
 	if seed != nil {
 		o.Demo = &web.Demo{Archive: filepath.Join(h.cfg.Data, "archive"), Keys: filepath.Join(h.cfg.Data, "keys")}
@@ -86,6 +88,19 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	h.fleet.changed = pages.CameraChanged
 	h.fleet.closed = func(s archive.Segment) { pages.SegmentClosed(s) }
 	return nil
+}
+
+// scopes lists where a role can hold.
+func (h *house) scopes(ctx context.Context) ([]web.Scope, error) {
+	sites, err := h.estate.Sites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]web.Scope, len(sites))
+	for i, s := range sites {
+		all[i] = web.Scope{Scope: access.Scope{Site: s.ID}, Name: s.Name}
+	}
+	return all, nil
 }
 
 // webTLS says the configuration's wishes in the frame's words.

@@ -24,6 +24,7 @@ type Visit struct {
 	Lang    string
 	Theme   string         // "auto", "light" or "dark"
 	Session access.Session // zero unless somebody is logged in
+	Token   bool           // who asks is a program with an API token
 }
 
 // User is zero unless somebody is logged in.
@@ -32,8 +33,15 @@ func (v *Visit) User() access.User { return v.Session.User }
 // LoggedIn reports whether anybody is.
 func (v *Visit) LoggedIn() bool { return v.Session.User.ID != "" }
 
-// MayChange reports whether who is logged in may change things.
-func (v *Visit) MayChange() bool { return access.MayChange(v.Session.User) }
+// MayChange reports whether who is logged in may change anything at all.
+func (v *Visit) MayChange() bool { return v.User().Administers() }
+
+// May answers whether who is logged in may do something at a place.
+func (v *Visit) May(act access.Act, at access.Place) bool { return access.May(v.User(), act, at) }
+
+// MayAnywhere reports whether there is a place where he may: whether a link to
+// it is worth showing. Acts are given as in package access.
+func (v *Visit) MayAnywhere(act access.Act) bool { return access.MayAnywhere(v.User(), act) }
 
 type visitKey struct{}
 
@@ -81,7 +89,7 @@ func (w *Server) Handler() http.Handler {
 
 // redactPath hides the tokens of links.
 func redactPath(path string) string {
-	for _, p := range []string{"/setup/", "/welcome/"} {
+	for _, p := range []string{"/setup/", "/welcome/", "/invitation/"} {
 		if strings.HasPrefix(path, p) {
 			return p + "…"
 		}
@@ -175,21 +183,16 @@ func sameOrigin(r *http.Request) bool {
 func (w *Server) guard(need Need, h Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		visit := From(r)
-		if token := cookieValue(r, w.cookieName(r)); token != "" {
-			s, err := w.o.Access.Session(r.Context(), access.Token(token))
-			if err != nil && !errors.Is(err, access.ErrNoSession) {
-				w.fail(rw, r, err)
-				return
-			}
-			visit.Session = s
+		if err := w.recognise(r, visit); err != nil {
+			w.fail(rw, r, err)
+			return
 		}
 		switch {
-		case need == Anyone:
+		case need.who == world:
 		case !visit.LoggedIn():
 			w.turnAway(rw, r)
 			return
-		case need == View:
-		case !visit.MayChange():
+		case need.who == administrator && !visit.MayChange(), need.who == allowed && !visit.MayAnywhere(need.act):
 			w.fail(rw, r, ErrForbidden)
 			return
 		}
@@ -197,6 +200,30 @@ func (w *Server) guard(need Need, h Handler) http.Handler {
 			w.fail(rw, r, err)
 		}
 	})
+}
+
+// recognise finds out who asks: a browser by its cookie, a program by its API
+// token. A token works for the API alone, and one that is not good is an error,
+// not a stranger: a script should hear of it.
+func (w *Server) recognise(r *http.Request, v *Visit) error {
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && strings.HasPrefix(r.URL.Path, "/api/") {
+		u, err := w.o.Access.Bearer(r.Context(), access.Token(strings.TrimSpace(bearer)))
+		v.Session.User, v.Token = u, true
+		return err
+	}
+	token := cookieValue(r, w.cookieName(r))
+	if token == "" {
+		return nil
+	}
+	s, err := w.o.Access.Session(r.Context(), access.Token(token))
+	if err != nil && !errors.Is(err, access.ErrNoSession) {
+		return err
+	}
+	if s.User.ID != "" {
+		s.Token = access.Token(token)
+	}
+	v.Session = s
+	return nil
 }
 
 // turnAway sends a person to the login and tells a script.
@@ -261,9 +288,15 @@ func theme(r *http.Request) string {
 	return "auto"
 }
 
-// Still reports whether the session a request began with is still good, and
-// keeps it alive: for answers that last.
+// Still reports whether who a request began with may still be here, and keeps
+// his session alive: for answers that last.
 func (w *Server) Still(r *http.Request) error {
-	_, err := w.o.Access.Session(r.Context(), access.Token(cookieValue(r, w.cookieName(r))))
-	return err
+	var v Visit
+	if err := w.recognise(r, &v); err != nil {
+		return err
+	}
+	if !v.LoggedIn() {
+		return access.ErrNoSession
+	}
+	return nil
 }

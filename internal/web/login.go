@@ -12,12 +12,15 @@ import (
 
 // frameRoutes are those that every wing needs.
 func (w *Server) frameRoutes() (err error) {
-	if w.pages.login, err = w.Page(frameFiles, "login/page.tmpl"); err != nil {
-		return err
+	for name, page := range map[string]**Page{
+		"login": &w.pages.login, "fault": &w.pages.fault, "users": &w.pages.users, "user": &w.pages.user,
+		"account": &w.pages.account, "invitation": &w.pages.invitation, "recover": &w.pages.recover,
+	} {
+		if *page, err = w.Page(frameFiles, name+"/page.tmpl"); err != nil {
+			return err
+		}
 	}
-	if w.pages.fault, err = w.Page(frameFiles, "fault/page.tmpl"); err != nil {
-		return err
-	}
+	w.peopleRoutes()
 	w.Handle("GET /assets/{name...}", Anyone, w.serveAsset)
 	w.Handle("GET /favicon.ico", Anyone, func(rw http.ResponseWriter, r *http.Request) error {
 		http.Redirect(rw, r, "/assets/icon.svg", http.StatusSeeOther)
@@ -56,20 +59,27 @@ func (w *Server) login(rw http.ResponseWriter, r *http.Request) error {
 	}
 	form := loginForm{Name: r.PostForm.Get("name"), Next: localPath(r.PostForm.Get("next"))}
 	s, err := w.o.Access.Login(r.Context(), form.Name, r.PostForm.Get("password"), r.RemoteAddr)
+	if err != nil {
+		return w.refuseLogin(rw, r, w.pages.login, form, "login.wrong", err)
+	}
+	w.log.Info("logged in", "user", s.User.Name, "from", r.RemoteAddr)
+	return w.enter(rw, r, s, form.Next)
+}
+
+// refuseLogin shows the form again to who did not get in, with the text of wrong
+// or how long to wait.
+func (w *Server) refuseLogin(rw http.ResponseWriter, r *http.Request, page *Page, form loginForm, wrong string, err error) error {
 	var many *access.TooManyError
 	switch {
-	case err == nil:
-		w.log.Info("logged in", "user", s.User.Name, "from", r.RemoteAddr)
-		return w.enter(rw, r, s, form.Next)
 	case errors.Is(err, access.ErrWrong):
 		w.log.Warn("login refused", "from", r.RemoteAddr)
-		form.Problem = "login.wrong"
-		return w.pages.login.Render(rw, r, http.StatusForbidden, form)
+		form.Problem = wrong
+		return page.Render(rw, r, http.StatusForbidden, form)
 	case errors.As(err, &many):
 		p := w.Problem(err)
 		form.Problem, form.Wait = "login.too-many", fault{Problem: p}.Wait()
 		rw.Header().Set("Retry-After", retryAfter(p))
-		return w.pages.login.Render(rw, r, p.Status, form)
+		return page.Render(rw, r, p.Status, form)
 	}
 	return err
 }

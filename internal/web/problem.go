@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,12 +25,24 @@ func (p Problem) Error() string { return p.Code + ": " + p.Detail }
 
 // Errors of the frame itself. Wings return them too.
 var (
-	ErrForbidden  = errors.New("not allowed for this user")
+	ErrForbidden  = access.ErrForbidden
 	ErrNotFound   = errors.New("not found")
 	ErrBadRequest = errors.New("bad request")
 	errCrossSite  = errors.New("request of another site")
 	errHost       = errors.New("unknown host name")
 )
+
+// Hidden is an answer to who asked for what he may not see: to him it does not
+// exist, and the log says that he tried.
+func Hidden(act access.Act, id string) error { return &hidden{act, id} }
+
+type hidden struct {
+	act access.Act
+	id  string
+}
+
+func (h *hidden) Error() string { return fmt.Sprintf("%s of %q is not for this user", h.act, h.id) }
+func (h *hidden) Unwrap() error { return ErrNotFound }
 
 // table is the frame's part of what errors mean to the outside; wings add
 // theirs with [Server.Explain]. Whatever is in none of them is "internal", and
@@ -56,6 +69,8 @@ func table(err error) (Problem, bool) {
 		{access.ErrSetupLink, http.StatusForbidden, "setup-link"},
 		{access.ErrNotLocal, http.StatusForbidden, "not-local"},
 		{access.ErrWrong, http.StatusForbidden, "wrong-login"},
+		{access.ErrLink, http.StatusForbidden, "link"},
+		{access.ErrNotFound, http.StatusNotFound, "not-found"},
 		{ErrForbidden, http.StatusForbidden, "forbidden"},
 		{ErrNotFound, http.StatusNotFound, "not-found"},
 		{ErrBadRequest, http.StatusBadRequest, "bad-request"},
@@ -89,6 +104,7 @@ func (w *Server) fail(rw http.ResponseWriter, r *http.Request, err error) {
 	}
 	visit := From(r)
 	p := w.Problem(err)
+	w.logDenied(r, visit, err)
 	if p.Status >= 500 {
 		w.log.Error("request failed", "request", visit.ID, "method", r.Method, "path", redactPath(r.URL.Path), "err", err)
 	}
@@ -104,6 +120,17 @@ func (w *Server) fail(rw http.ResponseWriter, r *http.Request, err error) {
 	}
 	if err := w.pages.fault.Render(rw, r, p.Status, fault{Problem: p, Request: visit.ID, Known: w.texts.Has("en", "error."+p.Code+".title")}); err != nil {
 		w.failJSON(rw, visit, p)
+	}
+}
+
+// logDenied keeps every try to do what one may not.
+func (w *Server) logDenied(r *http.Request, v *Visit, err error) {
+	var h *hidden
+	switch {
+	case errors.As(err, &h):
+		w.log.Warn("denied", "request", v.ID, "user", v.User().Name, "act", h.act, "of", h.id, "from", r.RemoteAddr)
+	case errors.Is(err, ErrForbidden):
+		w.log.Warn("denied", "request", v.ID, "user", v.User().Name, "method", r.Method, "path", redactPath(r.URL.Path), "from", r.RemoteAddr)
 	}
 }
 

@@ -30,14 +30,33 @@ import (
 )
 
 // Need says who may use a route. Its zero value is the strictest.
-type Need int
+type Need struct {
+	who who
+	act access.Act
+}
 
-// The needs.
+type who int
+
 const (
-	Change Need = iota // an administrator
-	View               // anybody logged in; what he may see is the route's to ask
-	Anyone             // the whole world
+	administrator who = iota
+	allowed
+	loggedIn
+	world
 )
+
+// The needs that name no act.
+var (
+	Change = Need{who: administrator} // an administrator of everything
+	View   = Need{who: loggedIn}      // anybody logged in; what he may see is the route's to ask
+	Anyone = Need{who: world}
+)
+
+// For is for whoever may do something somewhere. Whether he may do it at the
+// place the request is about is the route's to ask: see [Visit.May].
+func For(act access.Act) Need { return Need{who: allowed, act: act} }
+
+// Act is what a route made with [For] is about, else "".
+func (n Need) Act() access.Act { return n.act }
 
 // Handler answers a request or returns why it could not; see [Problem].
 type Handler func(http.ResponseWriter, *http.Request) error
@@ -54,6 +73,13 @@ type Demo struct {
 	Keys    string // folder of the sealed day keys
 }
 
+// Scope is a place for which a role can be given, with its name for people.
+type Scope struct {
+	access.Scope
+	Name  string
+	Depth int // below its organisations
+}
+
 // Options configures a [Server].
 type Options struct {
 	Access *access.Access // required
@@ -64,6 +90,10 @@ type Options struct {
 	// Hosts are names under which browsers may reach us, beside IP addresses,
 	// localhost, this machine's own name and TLS.Domains.
 	Hosts []string
+
+	// Scopes lists the organisations and sites for which a role can be given.
+	// Nil: roles hold everywhere.
+	Scopes func(context.Context) ([]Scope, error)
 
 	Demo    *Demo  // nil: not a demo
 	Contact string // for security.txt: a mailto: or https: address; empty: none served
@@ -82,7 +112,7 @@ type Server struct {
 	explain []func(error) (Problem, bool)
 	styles  []string
 	assets  func() *assets
-	pages   struct{ login, fault *Page }
+	pages   struct{ login, fault, users, user, account, invitation, recover *Page }
 	scheme  scheme
 
 	ready chan struct{}

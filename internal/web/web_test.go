@@ -217,7 +217,7 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s, %s %s: %s, want %d", tt.who, tt.method, tt.path, resp.Status, tt.status)
 		}
 	}
-	if Need(0) != Change {
+	if (Need{}) != Change {
 		t.Error("a forgotten need is not the strictest")
 	}
 }

@@ -19,11 +19,12 @@ import (
 
 func (w *Watch) apiRoutes() {
 	h := w.o.Web.Handle
+	change := web.For(access.ChangeCameras)
 	h("GET /api/cameras", web.View, w.apiCameras)
 	h("GET /api/cameras/{id}", web.View, w.apiCamera)
-	h("POST /api/cameras", web.Change, w.apiAdd)
-	h("PUT /api/cameras/{id}", web.Change, w.apiUpdate)
-	h("DELETE /api/cameras/{id}", web.Change, w.apiRemove)
+	h("POST /api/cameras", change, w.apiAdd)
+	h("PUT /api/cameras/{id}", change, w.apiUpdate)
+	h("DELETE /api/cameras/{id}", change, w.apiRemove)
 	h("GET /api/cameras/{id}/timeline", web.View, w.apiTimeline)
 	h("GET /api/cameras/{id}/segments", web.View, w.apiSegments)
 	h("GET /api/cameras/{id}/segments/{stream}/{start}", web.View, w.apiSegment)
@@ -124,8 +125,7 @@ func (w *Watch) visible(r *http.Request) ([]estate.Camera, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := web.From(r).User()
-	return slices.DeleteFunc(all, func(c estate.Camera) bool { return !access.MayView(user, c.ID) }), nil
+	return w.seen(r.Context(), web.From(r), access.SeeLive, all)
 }
 
 func (w *Watch) apiCameras(rw http.ResponseWriter, r *http.Request) error {
@@ -141,7 +141,7 @@ func (w *Watch) apiCameras(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (w *Watch) apiCamera(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeLive)
 	if err != nil {
 		return err
 	}
@@ -235,6 +235,9 @@ func (w *Watch) apiAdd(rw http.ResponseWriter, r *http.Request) error {
 		c.Site = sites[0].ID
 	}
 	f.apply(&c)
+	if err := w.allow(r, access.ChangeCameras, c.Site); err != nil {
+		return err
+	}
 	c, err := w.o.Estate.AddCamera(r.Context(), c)
 	if err != nil {
 		return err
@@ -245,7 +248,7 @@ func (w *Watch) apiAdd(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (w *Watch) apiUpdate(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -262,7 +265,7 @@ func (w *Watch) apiUpdate(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (w *Watch) apiRemove(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -312,7 +315,7 @@ func span(r *http.Request) (from, to time.Time, err error) {
 }
 
 func (w *Watch) apiLive(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeLive)
 	if err != nil {
 		return err
 	}
@@ -336,7 +339,7 @@ func (w *Watch) apiLive(rw http.ResponseWriter, r *http.Request) error {
 
 // liveStream finds what a live route is about.
 func (w *Watch) liveStream(r *http.Request) (archive.StreamID, error) {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeLive)
 	if err != nil {
 		return archive.StreamID{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/web"
 )
@@ -144,25 +143,24 @@ func (w *Watch) apiEvents(rw http.ResponseWriter, r *http.Request) error {
 
 func (w *Watch) sendEvents(out *eventWriter, r *http.Request, l *listener) {
 	cameras, segments, health := l.take()
-	user := web.From(r).User()
-	for id := range cameras {
-		if !access.MayView(user, id) {
-			continue
-		}
-		c, err := w.o.Estate.Camera(r.Context(), id)
-		if err == nil { // else just removed
+	visible, err := w.visible(r)
+	if err != nil {
+		w.log.Warn("list cameras for events", "err", err)
+		return // what is missed here, the page asks for when it matters
+	}
+	sees := make(map[string]bool, len(visible))
+	for _, c := range visible {
+		if sees[c.ID] = true; cameras[c.ID] {
 			out.event("camera", w.info(c))
 		}
 	}
 	for _, s := range segments {
-		if access.MayView(user, s.Camera) {
+		if sees[s.Camera] {
 			out.event("segment", s)
 		}
 	}
 	if health {
-		if visible, err := w.visible(r); err == nil {
-			out.event("health", w.health(visible))
-		}
+		out.event("health", w.health(visible))
 	}
 	out.flush()
 }

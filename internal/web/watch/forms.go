@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/camera"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/seal"
@@ -60,7 +61,10 @@ func (w *Watch) addCamera(rw http.ResponseWriter, r *http.Request) error {
 	var c estate.Camera
 	d.Form, d.On, err = readCameraForm(r, &c)
 	if name := d.Form["site_new"]; err == nil && strings.TrimSpace(name) != "" {
-		c.Site, err = w.siteNamed(r.Context(), name)
+		c.Site, err = w.siteNamed(r, name)
+	}
+	if err == nil {
+		err = w.allow(r, access.ChangeCameras, c.Site)
 	}
 	if err == nil {
 		c, err = w.o.Estate.AddCamera(r.Context(), c)
@@ -77,7 +81,9 @@ func (w *Watch) addCamera(rw http.ResponseWriter, r *http.Request) error {
 }
 
 // siteNamed finds a site by name, or makes it with the readers there are.
-func (w *Watch) siteNamed(ctx context.Context, name string) (string, error) {
+// To make one takes who may change every site.
+func (w *Watch) siteNamed(r *http.Request, name string) (string, error) {
+	ctx := r.Context()
 	sites, err := w.o.Estate.Sites(ctx)
 	if err != nil {
 		return "", err
@@ -86,6 +92,9 @@ func (w *Watch) siteNamed(ctx context.Context, name string) (string, error) {
 		if strings.EqualFold(s.Name, strings.Join(strings.Fields(name), " ")) {
 			return s.ID, nil
 		}
+	}
+	if err := w.allow(r, access.ChangeCameras, ""); err != nil {
+		return "", err
 	}
 	site, err := w.o.Estate.AddSite(ctx, name)
 	if err != nil {
@@ -119,7 +128,7 @@ func (w *Watch) shareReaders(ctx context.Context) error {
 }
 
 func (w *Watch) showEdit(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -150,7 +159,7 @@ func (w *Watch) editForm(r *http.Request, c estate.Camera) (editData, error) {
 }
 
 func (w *Watch) editCamera(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -184,7 +193,7 @@ const checkTime = 8 * time.Second
 // showCheck waits until the camera has answered, one way or the other, and
 // shows what it said: the test of an address somebody has just typed.
 func (w *Watch) showCheck(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -220,7 +229,7 @@ func (w *Watch) settle(ctx context.Context, c estate.Camera) {
 }
 
 func (w *Watch) showRemove(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -228,7 +237,7 @@ func (w *Watch) showRemove(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (w *Watch) removeCamera(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.ChangeCameras)
 	if err != nil {
 		return err
 	}
@@ -257,6 +266,9 @@ func (w *Watch) showImport(rw http.ResponseWriter, r *http.Request) error {
 
 // importCameras takes a file or pasted text, all lines or none.
 func (w *Watch) importCameras(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.allow(r, access.ChangeCameras, ""); err != nil {
+		return err // a file may name any site, and make new ones
+	}
 	body, text, err := csvOf(rw, r)
 	if err != nil {
 		return err
@@ -351,6 +363,9 @@ func (d archiveData) Since() time.Time  { return time.UnixMilli(d.Health.Since) 
 func (d archiveData) Synced() time.Time { return time.UnixMilli(d.Health.Synced) }
 
 func (w *Watch) setRetention(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.allow(r, access.ChangeArchive, ""); err != nil {
+		return err
+	}
 	if err := web.ParseForm(rw, r); err != nil {
 		return err
 	}
@@ -393,6 +408,9 @@ func (w *Watch) addReader(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	site := r.PostForm.Get("site")
+	if err := w.allow(r, access.ChangeArchive, site); err != nil {
+		return err
+	}
 	readers, err := w.o.Estate.Readers(r.Context(), site)
 	if err != nil {
 		return err
@@ -406,6 +424,9 @@ func (w *Watch) removeReader(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	site := r.PostForm.Get("site")
+	if err := w.allow(r, access.ChangeArchive, site); err != nil {
+		return err
+	}
 	readers, err := w.o.Estate.Readers(r.Context(), site)
 	if err != nil {
 		return err

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/camera"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/web"
 )
 
 func (w *Watch) pageRoutes() {
-	h := w.o.Web.Handle
+	h, change := w.o.Web.Handle, web.For(access.ChangeCameras)
 	h("GET /{$}", web.View, w.showWall)
 	h("GET /setup", web.Anyone, w.showSetupHint)
 	h("GET /setup/{token}", web.Anyone, w.showSetup)
@@ -22,19 +23,19 @@ func (w *Watch) pageRoutes() {
 	h("GET /cameras", web.View, w.showCameras)
 	h("GET /cameras/{id}", web.View, w.showCamera)
 	// IDs never begin with "-": these name no camera.
-	h("GET /cameras/-/new", web.Change, w.showNew)
-	h("POST /cameras/-/new", web.Change, w.addCamera)
-	h("GET /cameras/-/import", web.Change, w.showImport)
-	h("POST /cameras/-/import", web.Change, w.importCameras)
-	h("GET /cameras/{id}/edit", web.Change, w.showEdit)
-	h("POST /cameras/{id}/edit", web.Change, w.editCamera)
-	h("GET /cameras/{id}/check", web.Change, w.showCheck)
-	h("GET /cameras/{id}/remove", web.Change, w.showRemove)
-	h("POST /cameras/{id}/remove", web.Change, w.removeCamera)
-	h("GET /archive", web.View, w.showArchive)
-	h("POST /archive/retention", web.Change, w.setRetention)
-	h("POST /archive/readers", web.Change, w.addReader)
-	h("POST /archive/readers/remove", web.Change, w.removeReader)
+	h("GET /cameras/-/new", change, w.showNew)
+	h("POST /cameras/-/new", change, w.addCamera)
+	h("GET /cameras/-/import", change, w.showImport)
+	h("POST /cameras/-/import", change, w.importCameras)
+	h("GET /cameras/{id}/edit", change, w.showEdit)
+	h("POST /cameras/{id}/edit", change, w.editCamera)
+	h("GET /cameras/{id}/check", change, w.showCheck)
+	h("GET /cameras/{id}/remove", change, w.showRemove)
+	h("POST /cameras/{id}/remove", change, w.removeCamera)
+	h("GET /archive", web.For(access.SeeArchive), w.showArchive)
+	h("POST /archive/retention", web.For(access.ChangeArchive), w.setRetention)
+	h("POST /archive/readers", web.For(access.ChangeArchive), w.addReader)
+	h("POST /archive/readers/remove", web.For(access.ChangeArchive), w.removeReader)
 }
 
 func (w *Watch) render(rw http.ResponseWriter, r *http.Request, page string, status int, data any) error {
@@ -204,7 +205,7 @@ func (d cameraData) First() time.Time {
 const shownGaps = 50
 
 func (w *Watch) showCamera(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeLive)
 	if err != nil {
 		return err
 	}

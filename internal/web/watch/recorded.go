@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/web"
 )
@@ -50,8 +51,8 @@ type openInfo struct {
 }
 
 // asked reads of which stream, and of when, a request wants to know.
-func (w *Watch) asked(r *http.Request) (id archive.StreamID, from, to time.Time, err error) {
-	c, err := w.camera(r)
+func (w *Watch) asked(r *http.Request, act access.Act) (id archive.StreamID, from, to time.Time, err error) {
+	c, err := w.camera(r, act)
 	if err != nil {
 		return id, from, to, err
 	}
@@ -63,7 +64,7 @@ func (w *Watch) asked(r *http.Request) (id archive.StreamID, from, to time.Time,
 }
 
 func (w *Watch) apiTimeline(rw http.ResponseWriter, r *http.Request) error {
-	id, from, to, err := w.asked(r)
+	id, from, to, err := w.asked(r, access.SeeArchive)
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func segmentURL(id archive.StreamID, start time.Time) string {
 }
 
 func (w *Watch) apiSegments(rw http.ResponseWriter, r *http.Request) error {
-	id, from, to, err := w.asked(r)
+	id, from, to, err := w.asked(r, access.SeeRecorded)
 	if err != nil {
 		return err
 	}
@@ -194,7 +195,7 @@ func openSegmentInfo(id archive.StreamID, open OpenSegment) segmentInfo {
 
 // apiSegment serves sealed bytes, whole or in ranges.
 func (w *Watch) apiSegment(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeRecorded)
 	if err != nil {
 		return err
 	}
@@ -279,7 +280,7 @@ func segmentTag(s archive.Segment) string {
 }
 
 func (w *Watch) apiDayKey(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r)
+	c, err := w.camera(r, access.SeeRecorded)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,12 +179,62 @@ func explain(err error) (web.Problem, bool) {
 	return web.Problem{}, false
 }
 
-// camera finds the camera of a request, if the user may see it.
-func (w *Watch) camera(r *http.Request) (estate.Camera, error) {
+// camera finds the camera of a request, if the user may do there what he wants.
+func (w *Watch) camera(r *http.Request, act access.Act) (estate.Camera, error) {
 	id := r.PathValue("id")
-	// A camera that may not be seen is one that does not exist.
-	if (archive.StreamID{Site: "x", Camera: id, Stream: "main"}).Valid() != nil || !access.MayView(web.From(r).User(), id) {
+	if (archive.StreamID{Site: "x", Camera: id, Stream: "main"}).Valid() != nil {
 		return estate.Camera{}, web.ErrNotFound
 	}
-	return w.o.Estate.Camera(r.Context(), id)
+	c, err := w.o.Estate.Camera(r.Context(), id)
+	if err != nil {
+		return estate.Camera{}, err
+	}
+	at, err := w.place(r.Context(), c.Site)
+	if err != nil {
+		return estate.Camera{}, err
+	}
+	switch visit := web.From(r); {
+	case visit.May(act, at):
+		return c, nil
+	case visit.May(access.SeeLive, at):
+		return estate.Camera{}, web.ErrForbidden // he knows that it exists
+	}
+	// A camera that may not be seen is one that does not exist.
+	return estate.Camera{}, web.Hidden(act, id)
+}
+
+// allow refuses what the user may not do at a site; with no site, everywhere.
+func (w *Watch) allow(r *http.Request, act access.Act, site string) error {
+	var at access.Place
+	if site != "" {
+		var err error
+		if at, err = w.place(r.Context(), site); err != nil {
+			return err
+		}
+	}
+	if !web.From(r).May(act, at) {
+		return web.ErrForbidden
+	}
+	return nil
+}
+
+// place is where a site is, for [access.May].
+func (w *Watch) place(ctx context.Context, site string) (access.Place, error) {
+	return access.Place{Site: site}, nil
+}
+
+// seen keeps the cameras of places where the user may do something.
+func (w *Watch) seen(ctx context.Context, v *web.Visit, act access.Act, cameras []estate.Camera) ([]estate.Camera, error) {
+	may := map[string]bool{}
+	for _, c := range cameras {
+		if _, asked := may[c.Site]; asked {
+			continue
+		}
+		at, err := w.place(ctx, c.Site)
+		if err != nil {
+			return nil, err
+		}
+		may[c.Site] = v.May(act, at)
+	}
+	return slices.DeleteFunc(cameras, func(c estate.Camera) bool { return !may[c.Site] }), nil
 }
