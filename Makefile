@@ -11,7 +11,7 @@ VULNDB   ?= https://vuln.go.dev
 # Packages with fuzz targets, found by name.
 FUZZED    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u)
 
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play generate check-bundle darwin
+.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify generate check-bundle darwin
 
 build:
 	$(GO) build -trimpath -o watchward ./cmd/watchward
@@ -68,6 +68,12 @@ bench-record:
 # Needs Chromium.
 bench-play:
 	$(GO) run ./bench/play $(ARGS)
+
+# Labelled answers of devices: SAMPLES is their index, ARGS=-rows lists what was
+# not answered right. Ends with an error where a bar is missed.
+SAMPLES ?= $(or $(WATCHWARD_SHARED),../shared)/samples/index.csv
+bench-identify:
+	$(GO) run ./bench/identify -samples $(SAMPLES) $(ARGS)
 
 # Needs Node: npm ci --prefix internal/web. What comes out is committed.
 generate:

@@ -34,7 +34,7 @@ const generalKnowledge = "general knowledge"
 // and version.txt. It returns all that is wrong with them, each with file and
 // line.
 func LoadFS(dir fs.FS) (*Graph, error) {
-	g := &Graph{byID: map[string]int{}, byBrand: map[string][]int{}, owners: map[string][]Owner{}, owned: map[string][]Owner{}}
+	g := &Graph{byID: map[string]int{}, byBrand: map[string][]int{}, aliases: map[string][]string{}, owners: map[string][]Owner{}, owned: map[string][]Owner{}}
 	version, err := readAll(dir, versionFile)
 	if err != nil {
 		return nil, err
@@ -149,6 +149,11 @@ func (g *Graph) addRelation(row []string) error {
 	for _, name := range append(list(row[1]), r.Brand) {
 		if key := fold(name); !slices.Contains(g.byBrand[key], at) {
 			g.byBrand[key] = append(g.byBrand[key], at)
+		}
+	}
+	for _, alias := range list(row[1]) {
+		if !slices.Contains(g.aliases[r.Brand], alias) {
+			g.aliases[r.Brand] = append(g.aliases[r.Brand], alias)
 		}
 	}
 	if !slices.Contains(g.brands, r.Brand) {

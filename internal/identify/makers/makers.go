@@ -103,6 +103,7 @@ type Graph struct {
 	relations []Relation // by brand, then since
 	byBrand   map[string][]int
 	brands    []string // as written, sorted
+	aliases   map[string][]string
 	owners    map[string][]Owner
 	owned     map[string][]Owner
 }
@@ -247,3 +248,6 @@ func (m Maker) String() string {
 	}
 	return fmt.Sprintf("%s (%s, %s)", m.Name, m.Legal, m.Jurisdiction)
 }
+
+// Aliases are other spellings and names under which a brand is found.
+func (g *Graph) Aliases(brand string) []string { return slices.Clone(g.aliases[brand]) }
