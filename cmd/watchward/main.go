@@ -28,6 +28,8 @@ type CLI struct {
 	Archive ArchiveCmd `cmd:"" help:"Check, list, hold and reindex what was recorded."`
 	Keys    KeysCmd    `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
 	Users   UsersCmd   `cmd:"" help:"List accounts; let somebody in again who is locked out."`
+	Judge   JudgeCmd   `cmd:"" help:"Say what each rule asks of each device of a list."`
+	Rules   RulesCmd   `cmd:"" help:"List, show and check the rules that devices are judged by."`
 	Version VersionCmd `cmd:"" help:"Say which Watchward this is and which formats it writes."`
 }
 

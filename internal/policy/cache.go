@@ -12,70 +12,122 @@ import (
 // makers, classes and days than devices. It belongs to one goroutine. Verdicts
 // that it returns are shared and may not be changed.
 type Cache struct {
-	c        *Catalogue
-	verdicts map[key][]Verdict
-	lists    map[string]uint32 // purposes and certificates, by their words
+	c       *Catalogue
+	frames  map[frameKey]*frame
+	entries map[key]*entry
+	lists   map[string]uint32 // purposes and certificates, by their words
 }
 
 // maxCached bounds what a stream of ever new cases can hold in memory; beyond
 // it the cache begins anew.
-const maxCached = 50_000
+const maxCached = 20_000
 
 // NewCache makes an empty cache of a catalogue.
 func (c *Catalogue) NewCache() *Cache {
-	return &Cache{c: c, verdicts: map[key][]Verdict{}, lists: map[string]uint32{}}
+	return &Cache{c: c, frames: map[frameKey]*frame{}, entries: map[key]*entry{}, lists: map[string]uint32{}}
 }
 
-// key is what verdicts depend on. Of the day of deployment only matters which
-// clauses were in force by then.
+// frameKey is what a frame depends on.
+type frameKey struct {
+	body string
+	kind estate.Kind
+	on   int32 // days of Unix time
+}
+
+// key is what verdicts depend on, but for whether they are broken.
 type key struct {
-	maker, brand, model, body string
-	confidence                estate.Confidence
-	kind                      estate.Kind
-	site                      SiteClass
-	network                   Network
-	purposes, certificates    uint32
-	on                        int32 // days of Unix time
-	deployed                  int32 // -1: not there yet
-	badgeOnly                 bool
+	frameKey
+	maker, brand, model    string
+	confidence             estate.Confidence
+	site                   SiteClass
+	network                Network
+	purposes, certificates uint32
+	badgeOnly              bool
+}
+
+// entry is one distinct case. Of the day of deployment only matters which
+// clauses were in force by then.
+type entry struct {
+	bounds   []int32 // first days of the clauses that it matters to
+	variants [][]Verdict
 }
 
 // Judge is [Catalogue.Judge].
 func (c *Cache) Judge(cs Case) []Verdict {
 	k := key{
-		maker: cs.Maker, brand: cs.Brand, body: cs.Body, confidence: cs.Confidence, kind: cs.Kind, site: cs.SiteClass,
-		network: cs.Network, on: dayNumber(cs.On), deployed: -1, badgeOnly: cs.BadgeOnly,
+		frameKey: frameKey{cs.Body, cs.Kind, dayNumber(cs.On)}, maker: cs.Maker, brand: cs.Brand,
+		confidence: cs.Confidence, site: cs.SiteClass, network: cs.Network, badgeOnly: cs.BadgeOnly,
 		purposes: c.list(cs.Purposes), certificates: c.list(cs.Certificates),
 	}
 	if c.c.uses["model"] {
 		k.model = cs.Model
 	}
-	if !cs.Deployed.IsZero() && !cs.Deployed.After(cs.On) {
-		k.deployed = c.bound(cs.Deployed)
+	e := c.entries[k]
+	if e == nil {
+		e = c.judge(cs.normal(), k)
 	}
-	if found, ok := c.verdicts[k]; ok {
-		return found
+	variant := 0
+	if deployed := dayNumber(cs.Deployed); len(e.variants) > 1 && !cs.Deployed.IsZero() && deployed <= k.on {
+		for variant = 1; variant <= len(e.bounds) && e.bounds[variant-1] <= deployed; variant++ {
+		}
 	}
-	if len(c.verdicts) >= maxCached {
-		clear(c.verdicts)
+	if e.variants[variant] == nil {
+		verdicts := slices.Clone(e.variants[0])
+		c.c.setBroken(verdicts, cs.normal())
+		e.variants[variant] = verdicts
 	}
-	verdicts := c.c.Judge(cs)
-	c.verdicts[k] = verdicts
-	return verdicts
+	return e.variants[variant]
+}
+
+// judge makes the entry of a case. Its first variant is of a new device.
+func (c *Cache) judge(cs Case, k key) *entry {
+	f := c.frames[k.frameKey]
+	if f == nil {
+		if len(c.frames) >= maxCached {
+			clear(c.frames)
+		}
+		f = c.c.frame(cs)
+		c.frames[k.frameKey] = f
+	}
+	verdicts := c.c.judge(cs, f)
+	e := &entry{}
+	asks := false
+	for i, v := range verdicts {
+		if v.Force != Must && v.Force != Should {
+			continue
+		}
+		asks = true
+		if actions[v.Action] == byComing {
+			e.bounds = append(e.bounds, dayNumber(c.c.clauses[i].since))
+		}
+	}
+	slices.Sort(e.bounds)
+	e.bounds = slices.Compact(e.bounds)
+	cs.Deployed = time.Time{}
+	c.c.setBroken(verdicts, cs)
+	e.variants = make([][]Verdict, 1)
+	if asks {
+		e.variants = make([][]Verdict, len(e.bounds)+2)
+	}
+	e.variants[0] = verdicts
+	if len(c.entries) >= maxCached {
+		clear(c.entries)
+	}
+	c.entries[k] = e
+	return e
 }
 
 // Len is how many distinct cases are held.
-func (c *Cache) Len() int { return len(c.verdicts) }
+func (c *Cache) Len() int { return len(c.entries) }
 
-func dayNumber(t time.Time) int32 { return int32(t.Unix() / (24 * 60 * 60)) }
-
-// bound counts the clauses' first days up to a day.
-func (c *Cache) bound(t time.Time) int32 {
-	n, found := slices.BinarySearchFunc(c.c.bounds, day(t), time.Time.Compare)
-	if found {
-		n++
+// dayNumber counts days of Unix time, downwards before it.
+func dayNumber(t time.Time) int32 {
+	seconds := t.Unix()
+	d := seconds / (24 * 60 * 60)
+	if seconds%(24*60*60) < 0 {
+		d--
 	}
-	return int32(n)
+	return int32(d)
 }
 
 // list numbers a list of words: 0 for none known.

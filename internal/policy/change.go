@@ -8,11 +8,12 @@ import (
 
 // changes says what would make a verdict another one: for one that asks
 // something, what would lift it; for one that asks nothing, what would bring it;
-// for an open one, what would settle it.
-func (j *judging) changes(cl *Clause, v Verdict, reasons []Reason, force Force) []Change {
+// for an open one, what would settle it. An empty force is one that nobody
+// worked out.
+func (j *judging) changes(cl *Clause, now Force, reasons []Reason, force Force) []Change {
 	var stand []Reason // in the way of force
 	for _, r := range reasons {
-		if r.Holds == No || v.Force == Undetermined && r.Holds == NotKnown {
+		if r.Holds == No || now == Undetermined && r.Holds == NotKnown {
 			stand = append(stand, r)
 		}
 	}
@@ -63,7 +64,7 @@ func (j *judging) change(cl *Clause, r Reason) Change {
 		return Change{Code: "identify", Args: args("want", r.Args["want"])}
 	case "maker-not-in-graph":
 		return Change{Code: "describe-maker", Args: r.Args}
-	case "needs-decision":
+	case "needs-decision", "needs-decision-2", "needs-decision-5":
 		return Change{Code: "decide", Args: args("maker", j.cs.Maker, "law", r.Args["law"])}
 	case "maker-unverified", "seat-unverified", "affiliate-unverified":
 		return Change{Code: "verify-maker", Args: args("maker", j.maker.Name)}
@@ -94,7 +95,7 @@ func (j *judging) lifts(cl *Clause, reasons []Reason) []Change {
 			out = append(out, Change{Code: "isolate"})
 		case "decided-yes":
 			out = append(out, Change{Code: "decide-anew", Args: args("maker", j.cs.Maker, "law", r.Args["law"]), Then: None})
-		case "subject-yes", "named-yes", "affiliate-yes", "match-yes":
+		case "subject-yes", "subject-yes-1", "subject-yes-3", "named-yes", "affiliate-yes", "match-yes":
 			out = append(out, Change{Code: "identify-other", Then: None})
 		case "in-force":
 			out = append(out, Change{Code: "date-before-since", Args: args("since", cl.since.Format(time.DateOnly)), Then: None})

@@ -15,16 +15,76 @@ import (
 // a [Cache].
 func (c *Catalogue) Judge(cs Case) []Verdict {
 	cs = cs.normal()
+	verdicts := c.judge(cs, c.frame(cs))
+	c.setBroken(verdicts, cs)
+	return verdicts
+}
+
+// frame is what can be said of all clauses without looking at maker, site,
+// purpose and network: by far most are settled by whom they oblige, and since
+// when.
+type frame struct {
+	verdicts []Verdict
+	live     []openClause
+}
+
+// openClause is a clause that a frame leaves open.
+type openClause struct {
+	at      int // in verdicts
+	force   Force
+	reasons []Reason
+}
+
+func (c *Catalogue) frame(cs Case) *frame {
 	j := judging{c: c, cs: cs}
+	f := &frame{verdicts: make([]Verdict, len(c.clauses))}
+	for i, cl := range c.clauses {
+		force, body := j.body(cl)
+		reasons := []Reason{j.time(cl), body}
+		if r := j.equipment(cl); r.Code != "" {
+			reasons = append(reasons, r)
+		}
+		if !asksOwner(cl) {
+			reasons = append(reasons, Reason{Code: "asks-no-owner-" + string(cl.of.Concerns), Holds: No})
+		}
+		f.verdicts[i] = Verdict{
+			Restriction: cl.of.ID, Clause: cl.ID, Action: cl.Action, Force: None,
+			Since: cl.since, Due: cl.Due.Time, Source: cl.of.Source.String(), Why: reasons,
+		}
+		if settle(reasons, force) == None {
+			f.verdicts[i].WouldChange = j.changes(cl, None, reasons, "")
+			continue
+		}
+		f.live = append(f.live, openClause{i, force, reasons})
+	}
+	return f
+}
+
+// judge settles what the frame leaves open; Broken is set by [Catalogue.setBroken].
+func (c *Catalogue) judge(cs Case, f *frame) []Verdict {
+	j := judging{c: c, cs: cs}
+	verdicts := slices.Clone(f.verdicts)
+	if len(f.live) == 0 {
+		return verdicts
+	}
 	if m, ok := c.makers.Facts(cs.Maker, cs.Brand, c.laws, cs.On); ok && cs.Maker != "" {
 		m.decide(c.decisions, cs.On)
 		j.maker = &m
 	}
-	out := make([]Verdict, 0, len(c.clauses))
-	for _, cl := range c.clauses {
-		out = append(out, j.clause(cl))
+	for _, open := range f.live {
+		j.clause(c.clauses[open.at], open, &verdicts[open.at])
 	}
-	return out
+	return verdicts
+}
+
+// setBroken compares with when the device was put there.
+func (c *Catalogue) setBroken(verdicts []Verdict, cs Case) {
+	p := presence{network: cs.Network, deployed: cs.Deployed, on: cs.On}
+	p.isNew = cs.Deployed.IsZero() || cs.Deployed.After(cs.On)
+	for i := range verdicts {
+		v := &verdicts[i]
+		v.Broken = (v.Force == Must || v.Force == Should) && c.clauses[i].broken(p)
+	}
 }
 
 // normal brings a case to whole days, and what it cannot mean to not known.
@@ -55,30 +115,35 @@ type judging struct {
 	c     *Catalogue
 	cs    Case
 	maker *MakerFacts // nil: not known
+	facts [2]*facts   // of a maker that is not known well enough, and of one that is
+}
+
+// known gathers the facts of the case for an instrument, most of them once.
+func (j *judging) known(sure bool, names []string) facts {
+	i := 0
+	if sure {
+		i = 1
+	}
+	if j.facts[i] == nil {
+		f := factsOf(j.cs, j.maker, sure)
+		j.facts[i] = &f
+	}
+	return j.facts[i].named(names)
 }
 
 // clause judges one clause: each condition is met, not met, or not known. One
 // that is not met settles it; else one that is not known leaves it open.
-func (j *judging) clause(cl *Clause) Verdict {
-	force, body := j.body(cl)
-	reasons := []Reason{j.time(cl), body, j.equipment(cl), j.site(cl), j.purpose(cl)}
+func (j *judging) clause(cl *Clause, open openClause, v *Verdict) {
+	reasons := append(slices.Clone(open.reasons), j.site(cl))
+	if r := j.purpose(cl); r.Code != "" {
+		reasons = append(reasons, r)
+	}
 	reasons = append(reasons, j.match(cl)...)
 	if cl.Action == NotOnCoreNetwork {
 		reasons = append(reasons, j.network())
 	}
-	if !asksOwner(cl) {
-		reasons = append(reasons, Reason{Code: "asks-no-owner-" + string(cl.of.Concerns), Holds: No})
-	}
-	reasons = slices.DeleteFunc(reasons, func(r Reason) bool { return r.Code == "" })
-	v := Verdict{
-		Restriction: cl.of.ID, Clause: cl.ID, Action: cl.Action, Force: settle(reasons, force),
-		Since: cl.since, Due: cl.Due.Time, Source: cl.of.Source.String(), Why: reasons,
-	}
-	p := presence{network: j.cs.Network, deployed: j.cs.Deployed, on: j.cs.On}
-	p.isNew = j.cs.Deployed.IsZero() || j.cs.Deployed.After(j.cs.On)
-	v.Broken = (v.Force == Must || v.Force == Should) && cl.broken(p)
-	v.WouldChange = j.changes(cl, v, reasons, force)
-	return v
+	v.Force, v.Why = settle(reasons, open.force), reasons
+	v.WouldChange = j.changes(cl, v.Force, reasons, open.force)
 }
 
 // asksOwner is false for what only regulates exports: whoever has such a camera
@@ -218,7 +283,7 @@ func (j *judging) network() Reason {
 func (j *judging) match(cl *Clause) []Reason {
 	r := cl.of
 	sure := j.cs.Confidence.Rank() >= max(r.Evidence.Rank(), 1)
-	truth, missing, err := r.matches.ask(factsOf(j.cs, j.maker, sure, r.Names))
+	truth, missing, err := r.matches.ask(j.known(sure, r.Names))
 	if err != nil {
 		return []Reason{{Code: "predicate-failed", Holds: NotKnown, Args: args("error", clipped(err.Error()))}}
 	}
@@ -237,7 +302,7 @@ func (j *judging) match(cl *Clause) []Reason {
 	if truth == No && len(j.maker.Unverified) > 0 && r.matches.uses["group"] {
 		wide := *j.maker
 		wide.Affiliates = slices.Concat(wide.Affiliates, wide.Unverified)
-		if t, _, err := r.matches.ask(factsOf(j.cs, &wide, sure, r.Names)); err != nil || t != No {
+		if t, _, err := r.matches.ask(factsOf(j.cs, &wide, sure).named(r.Names)); err != nil || t != No {
 			return []Reason{j.about("affiliate-unverified", NotKnown, "of", strings.Join(among(r.Names, wide.Unverified), ", "))}
 		}
 	}
@@ -263,7 +328,10 @@ func (j *judging) decided(cl *Clause, truth Truth) Reason {
 	if r.matches.uses["subject"] || r.matches.uses["grade"] {
 		law := r.Laws[0]
 		s := m.Subject[law]
-		a := []string{"law", law, "grade", strconv.Itoa(s.Grade), "why", s.Why, "source", s.Source}
+		a := []string{"law", law, "grade", strconv.Itoa(s.Grade), "jurisdiction", m.Jurisdiction, "why", s.Why, "source", s.Source}
+		if truth == Yes && s.Decision == nil && (s.Grade == 1 || s.Grade == 3) {
+			return j.about("subject-yes-"+strconv.Itoa(s.Grade), truth, a...)
+		}
 		if s.Decision != nil {
 			a = append(a, "by", s.Decision.By, "on", s.Decision.On.Text, "reason", s.Decision.Reason)
 			return j.about("decided-"+string(truth), truth, a...)
@@ -319,7 +387,11 @@ func (j *judging) openMaker(cl *Clause) Reason {
 		switch s := j.maker.Subject[law]; {
 		case s.Holds != NotKnown:
 		case s.Open == "decision":
-			return j.about("needs-decision", NotKnown, "law", law, "grade", strconv.Itoa(s.Grade), "why", s.Why)
+			code := "needs-decision"
+			if s.Grade == 2 || s.Grade == 5 {
+				code += "-" + strconv.Itoa(s.Grade)
+			}
+			return j.about(code, NotKnown, "law", law, "grade", strconv.Itoa(s.Grade), "why", s.Why)
 		default:
 			return j.about("maker-unverified", NotKnown, "law", law, "why", s.Why)
 		}

@@ -163,7 +163,7 @@ func (s *sourceFile) known(what string, got []string, allowed map[string]bool, p
 	for i, g := range got {
 		if !allowed[g] {
 			s.problem(s.at(append(slices.Clone(path), i)...), "%s %q is not known: want one of %s", what, g,
-				strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
+				strings.Join(sortedKeys(allowed), ", "))
 		}
 	}
 }
@@ -287,3 +287,5 @@ func sortProblems(all []Problem) []Problem {
 	})
 	return slices.CompactFunc(all, func(a, b Problem) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
 }
+
+func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }

@@ -13,6 +13,13 @@ type Makers interface {
 	// Facts returns what is known on a day of a maker, and of what it makes under
 	// a badge; false where the ID is of none. It asks about the given laws.
 	Facts(maker, brand string, laws []string, on time.Time) (MakerFacts, bool)
+	// Name is a maker's usual name, "" where the ID is of none.
+	Name(maker string) string
+	// Named finds a maker by its ID or name, however written.
+	Named(text string) (id string, ok bool)
+	// Badge says who makes what is sold under a badge on a day, and whether
+	// nobody else does, so that the badge settles it as far as a name can.
+	Badge(brand string, on time.Time) (maker string, alone, ok bool)
 	// Version names the data.
 	Version() string
 }
@@ -45,6 +52,35 @@ type Subjection struct {
 func Graph(g *makers.Graph) Makers { return graph{g} }
 
 type graph struct{ *makers.Graph }
+
+// Name returns a maker's usual name.
+func (g graph) Name(maker string) string {
+	m, _ := g.Maker(maker)
+	return m.Name
+}
+
+// Named finds a maker.
+func (g graph) Named(text string) (string, bool) {
+	if m, ok := g.Maker(text); ok {
+		return m.ID, true
+	}
+	m, ok := g.MakerNamed(text)
+	return m.ID, ok
+}
+
+// Badge prefers who makes most of it to who owns the name: a name is no proof
+// that its owner builds anything.
+func (g graph) Badge(brand string, on time.Time) (maker string, alone, ok bool) {
+	relations := g.Relations(brand, on)
+	alone = true
+	for _, r := range relations {
+		if maker == "" || r.Kind == makers.OEMMost {
+			maker = r.Maker
+		}
+		alone = alone && r.Maker == relations[0].Maker && (r.Kind == makers.Own || r.Kind == makers.Subsidiary)
+	}
+	return maker, alone && maker != "", maker != ""
+}
 
 // Facts asks the graph.
 func (g graph) Facts(maker, brand string, laws []string, on time.Time) (MakerFacts, bool) {

@@ -153,11 +153,8 @@ func (c *Catalogue) index() {
 			c.byID[cl.ID] = r
 			cl.prepare(c.words)
 			c.clauses = append(c.clauses, cl)
-			c.bounds = append(c.bounds, cl.since)
 		}
 	}
-	slices.SortFunc(c.bounds, time.Time.Compare)
-	c.bounds = slices.CompactFunc(c.bounds, time.Time.Equal)
 }
 
 // prepare fills in what the clause takes from its instrument.

@@ -144,9 +144,9 @@ var ofMaker = []string{"maker", "jurisdiction", "parent", "owners", "affiliates"
 
 // factsOf gathers what is known of a case. A maker that is known less well
 // than the instrument needs counts as not known.
-func factsOf(c Case, m *MakerFacts, sure bool, names []string) facts {
+func factsOf(c Case, m *MakerFacts, sure bool) facts {
 	f := facts{vars: map[string]any{
-		"brand": c.Brand, "model": c.Model, "names": names, "on": c.On.UTC().Truncate(24 * time.Hour),
+		"brand": c.Brand, "model": c.Model, "on": c.On.UTC().Truncate(24 * time.Hour),
 	}}
 	put := func(name string, known bool, value any) {
 		if known {
@@ -179,5 +179,11 @@ func factsOf(c Case, m *MakerFacts, sure bool, names []string) facts {
 	f.vars["maker"], f.vars["parent"] = m.ID, m.parent()
 	f.vars["owners"], f.vars["affiliates"], f.vars["group"] = m.Owners, m.Affiliates, m.group()
 	f.vars["jurisdictions"], f.vars["subject"], f.vars["grade"] = m.Jurisdictions, subject, grade
+	return f
+}
+
+// named are the same facts for an instrument that names makers.
+func (f facts) named(names []string) facts {
+	f.vars["names"] = names
 	return f
 }
