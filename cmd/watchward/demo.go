@@ -70,7 +70,7 @@ func (c *DemoCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	town, err := simulate.New(simulate.Options{Cameras: c.Cameras, Footage: c.Footage, Control: c.Control, Log: log})
+	town, err := simulate.New(simulate.Options{Cameras: c.Cameras, Footage: c.Footage, Control: c.Control, Faces: true, Log: log})
 	if err != nil {
 		return fmt.Errorf("build town: %w", err)
 	}
