@@ -147,7 +147,7 @@ func (r *resident) listen(ctx context.Context, ip netip.Addr, log *slog.Logger) 
 	}
 	r.device = d
 	r.info.IP = host
-	r.info.Ports = d.Ports()
+	r.info.Ports = d.Ports() // never nil: who has none has an empty list
 	if r.cam != nil {
 		r.cam.login, r.cam.headers = d.RTSPLogin(), d.RTSPHeaders
 		r.cam.listenUsual(ctx, o.Shared)

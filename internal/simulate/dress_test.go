@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -156,6 +157,25 @@ func TestTheTownsDevices(t *testing.T) {
 	var told []deviceStatus
 	if err := json.NewDecoder(a.Body).Decode(&told); err != nil || len(told) != len(town.Devices()) || told[0].Truth.Maker != "Hikvision" || len(told[0].Ports) < 4 {
 		t.Errorf("%v: %+v", err, told)
+	}
+}
+
+// TestTownPage keeps docs/reference/town.md in step with the faces.
+func TestTownPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "town.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	town, err := New(Options{Faces: true, Bitrate: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(s string) string { return cmp.Or(s, "–") }
+	for i, d := range town.Devices() {
+		row := fmt.Sprintf("| 127.0.10.%d | `%s` | %s | %s | %s |", i+1, d.Truth.Face, none(d.Truth.Brand), none(d.Truth.Maker), none(d.Truth.Model))
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/reference/town.md does not say %q", row)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@
 //
 // Each camera is a real RTSP server with an address, a password and habits of
 // its own, and shows a loop of drawn pictures (see package scenes) or the
-// user's own footage. Begin with [New], [Town.Run] and [Town.Cameras]:
+// user's own footage. With [Options.Faces] it looks like a real maker's device
+// to who scans for it, see package faces and docs/reference/town.md. Begin with
+// [New], [Town.Run] and [Town.Cameras]:
 //
 //	town, err := simulate.New(simulate.Options{Cameras: 10})
 //	go town.Run(ctx)
@@ -13,6 +15,8 @@
 // A camera sends pictures by the clock on the wall: loops join without a jump of
 // timestamps, a slow reader finds them waiting, and viewers of one camera see
 // the same moment. Who plays gets pictures from the next keyframe on.
+//
+// [NewStreet] is many such devices without video, for measuring scans.
 //
 // # Faults
 //

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,7 +122,7 @@ func (d *Device) RTSPHeaders() (before, after []string) {
 }
 
 // Ports lists what the device opened. It is empty before Listen.
-func (d *Device) Ports() []Port { return slices.Clone(d.ports) }
+func (d *Device) Ports() []Port { return append([]Port{}, d.ports...) }
 
 // fallback is the port taken where a real one may not be bound: below 1024
 // takes root, or a lower net.ipv4.ip_unprivileged_port_start.
