@@ -116,7 +116,7 @@ type tallied struct {
 func (e *Estate) tallies(ctx context.Context, f Filter) ([]tallied, error) {
 	var c conditions
 	c.add(`n <> 0`)
-	if err := c.place(ctx, pool{e.db}, f); err != nil {
+	if err := c.place(ctx, pool{e.db}, f, ""); err != nil {
 		return nil, err
 	}
 	rows, err := pool{e.db}.QueryContext(ctx, `SELECT place, state, maker, confidence, kind, n FROM estate_tallies WHERE `+strings.Join(c.parts, ` AND `), c.args...)
@@ -158,7 +158,7 @@ type Day struct {
 func (e *Estate) Days(ctx context.Context, f Filter) ([]Day, error) {
 	var c conditions
 	c.add(`n > 0`)
-	if err := c.place(ctx, pool{e.db}, f); err != nil {
+	if err := c.place(ctx, pool{e.db}, f, ""); err != nil {
 		return nil, fmt.Errorf("count days: %w", err)
 	}
 	rows, err := pool{e.db}.QueryContext(ctx, `SELECT day, event, sum(n) FROM estate_days WHERE `+strings.Join(c.parts, ` AND `)+` GROUP BY day, event ORDER BY day, event`, c.args...)

@@ -109,7 +109,15 @@ func (c *conditions) add(part string, args ...any) {
 // then reads rows.
 func (e *Estate) listQuery(ctx context.Context, f Filter) (string, []any, error) {
 	var c conditions
-	if err := c.place(ctx, pool{e.db}, f); err != nil {
+	var last cursor
+	if f.After != "" {
+		var err error
+		if last, err = parseCursor(f.After); err != nil {
+			return "", nil, err
+		}
+		c.add(`(place, sorted, id) > (?, ?, ?)`, last.Place, last.Sorted, last.ID)
+	}
+	if err := c.place(ctx, pool{e.db}, f, last.Place); err != nil {
 		return "", nil, err
 	}
 	switch {
@@ -132,18 +140,12 @@ func (e *Estate) listQuery(ctx context.Context, f Filter) (string, []any, error)
 	if err := e.words(ctx, &c, f.Text); err != nil {
 		return "", nil, err
 	}
-	if f.After != "" {
-		last, err := parseCursor(f.After)
-		if err != nil {
-			return "", nil, err
-		}
-		c.add(`(place, sorted, id) > (?, ?, ?)`, last.Place, last.Sorted, last.ID)
-	}
 	page := `SELECT id FROM estate_devices WHERE ` + strings.Join(c.parts, ` AND `) + ` ORDER BY place, sorted, id LIMIT ` + strconv.Itoa(f.Limit+1)
 	return `SELECT ` + deviceColumns + ` FROM estate_devices WHERE id IN (` + page + `) ORDER BY place, sorted, id`, c.args, nil
 }
 
-func (c *conditions) place(ctx context.Context, q querier, f Filter) error {
+// place keeps to the filter's part of the tree; the list begins at begin.
+func (c *conditions) place(ctx context.Context, q querier, f Filter, begin string) error {
 	switch {
 	case f.Site != "":
 		s, err := oneSite(ctx, q, f.Site)
@@ -160,8 +162,12 @@ func (c *conditions) place(ctx context.Context, q querier, f Filter) error {
 		if err != nil {
 			return invalid("organisation", "unknown", clip(f.Organisation))
 		}
-		// "0" is the character after "/".
-		c.add(`place >= ? AND place < ?`, o.Path+"/", o.Path+"0")
+		// "0" is the character after "/". A page that begins within needs no
+		// second lower bound, which would lead the planner astray.
+		if begin < o.Path+"/" {
+			c.add(`place >= ?`, o.Path+"/")
+		}
+		c.add(`place < ?`, o.Path+"0")
 	}
 	return nil
 }

@@ -167,6 +167,8 @@ func explain(err error) (web.Problem, bool) {
 	switch {
 	case errors.As(err, &inv):
 		return web.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Field: inv.Field, Detail: inv.Error()}, true
+	case errors.Is(err, estate.ErrRefused):
+		return web.Problem{Status: http.StatusConflict, Code: "refused", Detail: err.Error()}, true
 	case errors.Is(err, estate.ErrNotFound), errors.Is(err, archive.ErrNotFound), errors.Is(err, seal.ErrNotFound):
 		return web.Problem{Status: http.StatusNotFound, Code: "not-found"}, true
 	case errors.Is(err, seal.ErrIdentityAsReader):
