@@ -63,6 +63,7 @@ var doors = map[string][]string{
 	"github.com/pion/webrtc":          {"internal/live"},
 	"github.com/coder/websocket":      {"internal/live"},
 	"github.com/pion/sdp":             {"internal/camera", "internal/live", "internal/simulate"},
+	"github.com/go-webauthn/webauthn": {"internal/access"},
 	"github.com/alecthomas/kong":      {"cmd/watchward"},
 	"github.com/chromedp/chromedp":    {},
 	"github.com/rogpeppe/go-internal": {},

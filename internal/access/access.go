@@ -144,6 +144,8 @@ type Access struct {
 	hasher *hasher
 	limits *limits
 
+	waiting waiting
+
 	mu      sync.Mutex
 	setup   Token // "" when none is open
 	welcome Token // "" unless the demo asked for one

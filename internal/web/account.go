@@ -25,10 +25,11 @@ type accountData struct {
 	Acts            []access.Act // that can be handed on to a token
 	Sessions, Codes int
 	Tokens          []access.APIToken
+	Passkeys        []access.Passkey
 	TokenOpen       bool
 	NewToken        string
 	NewCodes        []string
-	Saved           string // "password", "sessions", "token"
+	Saved           string // what the page says was done: a part of a key
 	Problem, Value  string
 	Wait            int
 }
@@ -51,6 +52,9 @@ func (w *Server) accountData(r *http.Request) (d accountData, err error) {
 	if d.Codes, err = w.o.Access.Codes(r.Context(), u); err != nil {
 		return d, err
 	}
+	if d.Passkeys, err = w.o.Access.Passkeys(r.Context(), u); err != nil {
+		return d, err
+	}
 	d.Tokens, err = w.o.Access.Tokens(r.Context(), u)
 	return d, err
 }
@@ -68,7 +72,7 @@ func (w *Server) renderAccount(rw http.ResponseWriter, r *http.Request, status i
 func (w *Server) showAccount(rw http.ResponseWriter, r *http.Request) error {
 	return w.renderAccount(rw, r, http.StatusOK, func(d *accountData) {
 		switch saved := r.URL.Query().Get("saved"); saved {
-		case "password", "sessions", "token":
+		case "password", "sessions", "token", "passkey", "passkey-gone":
 			d.Saved = saved
 		}
 	})

@@ -86,13 +86,20 @@ func (w *Server) refuseLogin(rw http.ResponseWriter, r *http.Request, page *Page
 
 // enter ends the session the browser came with, if any, and gives it the new one.
 func (w *Server) enter(rw http.ResponseWriter, r *http.Request, s access.Session, next string) error {
+	if err := w.replaceSession(rw, r, s); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (w *Server) replaceSession(rw http.ResponseWriter, r *http.Request, s access.Session) error {
 	if old := cookieValue(r, w.cookieName(r)); old != "" {
 		if err := w.o.Access.Logout(r.Context(), access.Token(old)); err != nil {
 			return err
 		}
 	}
 	w.setSession(rw, r, s)
-	http.Redirect(rw, r, next, http.StatusSeeOther)
 	return nil
 }
 

@@ -24,6 +24,7 @@ func (w *Server) peopleRoutes() {
 	w.Handle("GET /recover", Anyone, w.showRecover)
 	w.Handle("POST /recover", Anyone, w.recoverAccount)
 	w.accountRoutes()
+	w.passkeyRoutes()
 }
 
 // scopeOption is a place in a list to choose from.
@@ -166,11 +167,7 @@ func problemKey(err error) string {
 
 // linkAddress is shown once, to who made the link, to be handed on.
 func (w *Server) linkAddress(r *http.Request, link access.Token) string {
-	scheme := "http://"
-	if w.Secure() {
-		scheme = "https://"
-	}
-	return scheme + r.Host + "/invitation/" + link.Reveal()
+	return w.origin(r) + "/invitation/" + link.Reveal()
 }
 
 type userData struct {

@@ -98,6 +98,12 @@ async function json<T>(url: string, signal?: AbortSignal): Promise<T> {
   return (await r.json()) as T;
 }
 
+/** Sends JSON and reads the JSON that comes back. */
+export async function post<T>(url: string, body: unknown): Promise<T> {
+  const r = await get(url, { method: "POST", headers: { Accept: "application/json", "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return (await r.json()) as T;
+}
+
 const camera = (id: string) => `/api/cameras/${encodeURIComponent(id)}`;
 
 function query(params: Record<string, string | number>): string {

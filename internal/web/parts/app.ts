@@ -3,6 +3,7 @@
 
 import { WatchIdentity } from "./identity";
 import { takeFromAddress } from "./keyring";
+import { WatchPasskey } from "./passkey";
 import { WatchPlayer } from "./player";
 import { WatchTile } from "./tile";
 import { WatchTimeline } from "./timeline";
@@ -12,6 +13,7 @@ takeFromAddress().catch(() => document.documentElement.setAttribute("data-key-re
 
 for (const [name, element] of [
   ["watch-identity", WatchIdentity],
+  ["watch-passkey", WatchPasskey],
   ["watch-timeline", WatchTimeline],
   ["watch-tile", WatchTile],
   ["watch-player", WatchPlayer],
