@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
@@ -90,16 +91,31 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	return nil
 }
 
-// scopes lists where a role can hold.
+// scopes lists where a role can hold: the tree of organisations, each with its
+// sites below it, and then the sites of nobody.
 func (h *house) scopes(ctx context.Context) ([]web.Scope, error) {
+	organisations, err := h.estate.Organisations(ctx)
+	if err != nil {
+		return nil, err
+	}
 	sites, err := h.estate.Sites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]web.Scope, len(sites))
-	for i, s := range sites {
-		all[i] = web.Scope{Scope: access.Scope{Site: s.ID}, Name: s.Name}
+	var all []web.Scope
+	addSites := func(organisation string, depth int) {
+		for _, s := range sites {
+			if s.Organisation == organisation {
+				all = append(all, web.Scope{Scope: access.Scope{Site: s.ID}, Name: s.Name, Depth: depth})
+			}
+		}
 	}
+	for _, o := range organisations {
+		depth := strings.Count(o.Path, "/")
+		all = append(all, web.Scope{Scope: access.Scope{Organisation: o.ID}, Name: o.Name, Depth: depth})
+		addSites(o.ID, depth+1)
+	}
+	addSites("", 0)
 	return all, nil
 }
 

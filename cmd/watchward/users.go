@@ -130,4 +130,3 @@ func (d DataFlag) openPeople(ctx context.Context) (_ *access.Access, done func()
 	}
 	return people, database.Close, nil
 }
-

@@ -1,6 +1,9 @@
 package access
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // Role is a bundle of acts that people of one job need.
 type Role string
@@ -82,6 +85,17 @@ type Grant struct {
 type Place struct {
 	Site          string
 	Organisations []string
+}
+
+// Above knows which organisations a site belongs to: estate does.
+type Above interface {
+	Above(ctx context.Context, site string) ([]string, error)
+}
+
+// At is the place of a site.
+func At(ctx context.Context, above Above, site string) (Place, error) {
+	organisations, err := above.Above(ctx, site)
+	return Place{Site: site, Organisations: organisations}, err
 }
 
 // covers reports whether a place lies within the scope.

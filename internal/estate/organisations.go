@@ -3,8 +3,10 @@ package estate
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +49,23 @@ func (e *Estate) Organisation(ctx context.Context, id string) (Organisation, err
 		return o, fmt.Errorf("organisation %q: %w", id, err)
 	}
 	return o, nil
+}
+
+// Above returns the organisations a site belongs to, its own first, then those
+// above it; none for a site that belongs to nobody.
+func (e *Estate) Above(ctx context.Context, site string) ([]string, error) {
+	var path string
+	err := e.db.QueryRow(ctx, `SELECT o.path FROM estate_sites s JOIN estate_organisations o ON o.id = s.organisation
+		WHERE s.id = $1`, site).Scan(&path)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("organisations above site %q: %w", site, err)
+	}
+	steps := strings.Split(path, "/")
+	slices.Reverse(steps)
+	return steps, nil
 }
 
 // AddOrganisation makes an organisation. Its ID comes from its name and never

@@ -138,3 +138,42 @@ func TestAddingByWhoMayOneSite(t *testing.T) {
 		}
 	}
 }
+
+// A role that holds for an organisation holds at the sites of those below it.
+func TestRoleOfAnOrganisation(t *testing.T) {
+	b := newBench(t)
+	ministry, err := b.estate.AddOrganisation(t.Context(), estate.Organisation{Name: "Ministry"}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := b.estate.AddOrganisation(t.Context(), estate.Organisation{Name: "Port", Parent: ministry.ID}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := b.estate.Site(t.Context(), "harbour")
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := b.access.Users(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, err := b.access.Invite(t.Context(), users[0], "Mia", []access.Grant{{Role: access.Viewer, Scope: access.Scope{Organisation: ministry.ID}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.access.UseLink(t.Context(), link, password); err != nil {
+		t.Fatal(err)
+	}
+	mia := b.login(t, "Mia")
+	if rec := b.serve(ask("GET", "/api/cameras/gate", "", mia)); rec.Code != http.StatusNotFound {
+		t.Errorf("while the site is nobody's: %d", rec.Code)
+	}
+	site.Organisation = port.ID
+	if _, err := b.estate.UpdateSite(t.Context(), site, "test", "it is the port's"); err != nil {
+		t.Fatal(err)
+	}
+	if rec := b.serve(ask("GET", "/api/cameras/gate", "", mia)); rec.Code != http.StatusOK {
+		t.Errorf("once it is of a body below the ministry: %d", rec.Code)
+	}
+}

@@ -222,7 +222,7 @@ func (w *Watch) allow(r *http.Request, act access.Act, site string) error {
 
 // place is where a site is, for [access.May].
 func (w *Watch) place(ctx context.Context, site string) (access.Place, error) {
-	return access.Place{Site: site}, nil
+	return access.At(ctx, w.o.Estate, site)
 }
 
 // seen keeps the cameras of places where the user may do something.
