@@ -2,6 +2,8 @@ package estate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -147,6 +149,9 @@ func (e *Estate) check(ctx context.Context, q querier, c Camera) (Camera, error)
 	if err := checkLogin(c); err != nil {
 		return c, err
 	}
+	if c.Pin, err = cleanPin(c.Pin); err != nil {
+		return c, err
+	}
 	for _, s := range c.Streams {
 		owner, taken, err := addressOwner(ctx, q, s.URL, c.ID)
 		if err != nil {
@@ -211,4 +216,14 @@ func checkLogin(c Camera) error {
 		}
 	}
 	return nil
+}
+
+// cleanPin reads a fingerprint as people paste it, with colons, spaces or
+// capitals.
+func cleanPin(text string) (string, error) {
+	pin := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(text)))
+	if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 0 && len(raw) != sha256.Size {
+		return "", invalid("pin", "certificate", clip(text))
+	}
+	return pin, nil
 }

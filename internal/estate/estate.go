@@ -72,9 +72,12 @@ type Camera struct {
 	PasswordLost   bool   // a password is stored, but not with a key we hold
 	Transport      string // "auto", "tcp", "udp" or "http"
 	RecordAudio    bool
-	Retention      Retention // zero: as the whole archive
-	Created        time.Time
-	Updated        time.Time
+	// Pin is the SHA-256 in hex of the only certificate that the camera may show
+	// on rtsps; "": one that the system's authorities vouch for.
+	Pin       string
+	Retention Retention // zero: as the whole archive
+	Created   time.Time
+	Updated   time.Time
 
 	AddedBy string // who adds or changes it, for its device's history; not stored with the camera
 }

@@ -77,6 +77,27 @@ func TestCameraSurvivesReopening(t *testing.T) {
 	}
 }
 
+func TestPinIsKeptAsOneWord(t *testing.T) {
+	e, s := withSite(t)
+	c := gate(s.ID)
+	c.Pin = " " + strings.TrimSuffix(strings.Repeat("AB:", 32), ":") + "\n"
+	c, err := e.AddCamera(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat("ab", 32)
+	if got, err := e.Camera(t.Context(), c.ID); err != nil || got.Pin != want {
+		t.Fatalf("pin %q, %v; want %q", got.Pin, err, want)
+	}
+	c.Pin = ""
+	if _, err := e.UpdateCamera(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.Camera(t.Context(), c.ID); err != nil || got.Pin != "" {
+		t.Errorf("pin taken away: %q, %v", got.Pin, err)
+	}
+}
+
 func TestPasswordsAreSealedAtRest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	e := openAt(t, path, testKey)
@@ -179,6 +200,8 @@ func TestCameraIsRefused(t *testing.T) {
 		{"two main streams", func(c *Camera) { c.Streams[1].Name = "main" }, "url", "unknown"},
 		{"address of another camera", func(c *Camera) { c.Streams[0].URL = "RTSP://10.0.0.1:554/main" }, "url", "duplicate"},
 		{"transport", func(c *Camera) { c.Transport = "pigeon" }, "transport", "transport"},
+		{"pin too short", func(c *Camera) { c.Pin = "ab:cd" }, "pin", "certificate"},
+		{"pin in no hexadecimal", func(c *Camera) { c.Pin = strings.Repeat("xy", 32) }, "pin", "certificate"},
 		{"kept for a minute", func(c *Camera) { c.Retention.MaxAge = time.Minute }, "retention", "retention"},
 		{"line break in password", func(c *Camera) { c.Password = "a\nb" }, "password", "invisible"},
 	} {

@@ -224,4 +224,7 @@ var schema = []string{
 		SELECT 'device', id, 1, adopted, 'state', '', 'adopted', 'watchward', 'its camera was added before devices were kept' FROM estate_devices`,
 	`INSERT INTO estate_tallies (place, state, maker, confidence, kind, n)
 		SELECT place, state, maker, confidence, kind, count(*) FROM estate_devices GROUP BY place, state, maker, confidence, kind`,
+	// The SHA-256 of the certificate that a person said is the camera's, in hex;
+	// "": one that the system's authorities vouch for.
+	`ALTER TABLE estate_cameras ADD COLUMN pin TEXT NOT NULL DEFAULT ''`,
 }

@@ -63,12 +63,12 @@ func freeID(ctx context.Context, q querier, table, base string) (string, error) 
 	return "", fmt.Errorf("find an ID like %q: all are taken", base)
 }
 
-const cameraColumns = `id, site, name, enabled, username, password, transport, record_audio, max_age, max_bytes, created, updated`
+const cameraColumns = `id, site, name, enabled, username, password, transport, record_audio, max_age, max_bytes, created, updated, pin`
 
 // A camera whose device is not adopted must not stream, however that came
 // about.
 const camerasAndDevices = `SELECT c.id, c.site, c.name, CASE WHEN d.state = 'adopted' THEN c.enabled ELSE 0 END, c.username, c.password,
-	c.transport, c.record_audio, c.max_age, c.max_bytes, c.created, c.updated, coalesce(d.id, '')
+	c.transport, c.record_audio, c.max_age, c.max_bytes, c.created, c.updated, c.pin, coalesce(d.id, '')
 	FROM estate_cameras c LEFT JOIN estate_devices d ON d.camera = c.id AND d.camera <> '' `
 
 func (b box) selectCameras(ctx context.Context, q querier, id string) ([]Camera, error) {
@@ -99,7 +99,7 @@ func (b box) scanCamera(rows *sql.Rows) (Camera, error) {
 	var enabled, audio, created, updated int64
 	var sealed []byte
 	err := rows.Scan(&c.ID, &c.Site, &c.Name, &enabled, &c.Username, &sealed, &c.Transport, &audio,
-		&c.Retention.MaxAge, &c.Retention.MaxBytes, &created, &updated, &c.Device)
+		&c.Retention.MaxAge, &c.Retention.MaxBytes, &created, &updated, &c.Pin, &c.Device)
 	if err != nil {
 		return c, err
 	}
@@ -135,9 +135,9 @@ func addStreams(ctx context.Context, q querier, id string, cameras []Camera, at 
 
 func (b box) insertCamera(ctx context.Context, q querier, c Camera) error {
 	_, err := q.ExecContext(ctx, `INSERT INTO estate_cameras (`+cameraColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		c.ID, c.Site, c.Name, number(c.Enabled), c.Username, b.seal(c.ID, c.Password), c.Transport, number(c.RecordAudio),
-		int64(c.Retention.MaxAge), c.Retention.MaxBytes, micro(c.Created), micro(c.Updated))
+		int64(c.Retention.MaxAge), c.Retention.MaxBytes, micro(c.Created), micro(c.Updated), c.Pin)
 	if err != nil {
 		return err
 	}
@@ -148,9 +148,9 @@ func (b box) insertCamera(ctx context.Context, q querier, c Camera) error {
 // camera's says it is lost.
 func (b box) updateCamera(ctx context.Context, q querier, c Camera) error {
 	_, err := q.ExecContext(ctx, `UPDATE estate_cameras SET site = $2, name = $3, enabled = $4, username = $5,
-		transport = $6, record_audio = $7, max_age = $8, max_bytes = $9, updated = $10 WHERE id = $1 AND removed = 0`,
+		transport = $6, record_audio = $7, max_age = $8, max_bytes = $9, updated = $10, pin = $11 WHERE id = $1 AND removed = 0`,
 		c.ID, c.Site, c.Name, number(c.Enabled), c.Username, c.Transport, number(c.RecordAudio),
-		int64(c.Retention.MaxAge), c.Retention.MaxBytes, micro(c.Updated))
+		int64(c.Retention.MaxAge), c.Retention.MaxBytes, micro(c.Updated), c.Pin)
 	if err != nil {
 		return err
 	}
