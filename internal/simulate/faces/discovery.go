@@ -14,13 +14,16 @@ import (
 
 // protocols are those of discovery over UDP, with their ports.
 func protocols() map[string]int {
-	return map[string]int{"wsdiscovery": 3702, "sadp": 37020, "dhip": 37810}
+	return map[string]int{"wsdiscovery": 3702, "sadp": 37020, "dhip": 37810, "ssdp": 1900, "mdns": 5353}
 }
 
 // group is the multicast group of a protocol.
 func group(name string) netip.Addr {
-	if name == "dhip" {
+	switch name {
+	case "dhip":
 		return netip.AddrFrom4([4]byte{239, 255, 255, 251})
+	case "mdns":
+		return netip.AddrFrom4([4]byte{224, 0, 0, 251})
 	}
 	return netip.AddrFrom4([4]byte{239, 255, 255, 250})
 }
@@ -35,6 +38,10 @@ func (d *Device) answer(name string) func([]byte) []byte {
 		return d.sadp
 	case name == "dhip" && d.face.DHIP != "":
 		return d.dhip
+	case name == "ssdp" && d.face.SSDP != "":
+		return d.ssdp
+	case name == "mdns" && d.face.MDNS.Service != "":
+		return d.mdns
 	}
 	return nil
 }

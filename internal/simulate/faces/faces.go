@@ -15,7 +15,8 @@
 //	-- http GET /x --  one answer, as it goes over the wire; "login" behind the path
 //	                   asks for the password first; * ends a path that begins so
 //	-- onvif --        paths, names, tolerance and quirks; scopes and xmlns: lines
-//	-- probematch --   answer to WS-Discovery; sadp, dhip: to those inquiries
+//	-- probematch --   answer to WS-Discovery; sadp, dhip, ssdp: to those inquiries
+//	-- mdns --         what it announces over multicast DNS
 //
 // Words in braces are filled in for each device: {serial}, {mac}, {ip} and so on,
 // see [Device.words]. Each # in a serial number or an address is a digit that
@@ -50,7 +51,7 @@ type Truth struct {
 
 // Port is one that a device opens, by what it speaks there: "http", "https",
 // "onvif" (HTTP on a port of its own), "rtsp", "quiet", and over UDP
-// "wsdiscovery", "sadp", "dhip".
+// "wsdiscovery", "sadp", "dhip", "ssdp", "mdns".
 type Port struct {
 	Name   string `json:"name"`
 	Number int    `json:"number"`
@@ -58,16 +59,17 @@ type Port struct {
 
 // Face is how a device looks from the network.
 type Face struct {
-	Name                      string
-	Brand, Maker, Model, Kind string
-	Says                      string // the brand that its names claim falsely, "" for none
-	Serial, MAC, Firmware     string // # stands for a digit of the device's own
-	Ports                     []Port
-	Subject, Issuer           string // of the HTTPS certificate, "CN=…,O=…"
-	RTSP                      RTSP
-	Web                       Web
-	ONVIF                     ONVIF
-	ProbeMatch, SADP, DHIP    string // "" answers nothing
+	Name                         string
+	Brand, Maker, Model, Kind    string
+	Says                         string // the brand that its names claim falsely, "" for none
+	Serial, MAC, Firmware        string // # stands for a digit of the device's own
+	Ports                        []Port
+	Subject, Issuer              string // of the HTTPS certificate, "CN=…,O=…"
+	RTSP                         RTSP
+	Web                          Web
+	ONVIF                        ONVIF
+	ProbeMatch, SADP, DHIP, SSDP string // "" answers nothing
+	MDNS                         MDNS
 }
 
 // RTSP is the habits of a maker's RTSP server. Zero values are the town's own.

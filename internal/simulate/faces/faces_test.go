@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/watchward/watchward/internal/media"
 )
 
@@ -154,6 +156,20 @@ func probe(types string) []byte {
 	return []byte(`<?xml version="1.0"?><e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery" xmlns:net="http://www.onvif.org/ver10/network/wsdl" xmlns:dev="http://www.onvif.org/ver10/device/wsdl"><e:Header><w:MessageID>uuid:0f1e2d3c</w:MessageID></e:Header><e:Body><d:Probe><d:Types>` + types + `</d:Types></d:Probe></e:Body></e:Envelope>`)
 }
 
+func search(target string) []byte {
+	return []byte("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: " + target + "\r\n\r\n")
+}
+
+// question is an mDNS question for the pointers of a name.
+func question(t testing.TB, name string) []byte {
+	m := dnsmessage.Message{Header: dnsmessage.Header{ID: 7}, Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}}}
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func dhip(body string) []byte {
 	b := make([]byte, 32)
 	b[0] = 32
@@ -256,8 +272,9 @@ func transcript(t *testing.T, d *Device) string {
 		"wsdiscovery": probe(""),
 		"sadp":        []byte(`<?xml version="1.0"?><Probe><Uuid>13A888A9</Uuid><Types>inquiry</Types></Probe>`),
 		"dhip":        dhip(`{"method":"DHDiscover.search","params":{"mac":"","uni":1}}`),
+		"ssdp":        search("ssdp:all"),
 	}
-	for _, protocol := range []string{"wsdiscovery", "sadp", "dhip"} {
+	for _, protocol := range []string{"wsdiscovery", "sadp", "dhip", "ssdp"} {
 		packet := inquiries[protocol]
 		if d.answer(protocol) == nil {
 			continue
@@ -405,6 +422,41 @@ func TestOnlyInquiries(t *testing.T) {
 	}
 }
 
+func TestAnnouncements(t *testing.T) {
+	axis, router, printer := wear(t, named(t, "axis")), wear(t, named(t, "router")), wear(t, named(t, "printer"))
+	for _, tt := range []struct {
+		name, protocol string
+		d              *Device
+		packet         []byte
+		want           string // "" is silence
+	}{
+		{"SSDP, everything", "ssdp", axis, search("ssdp:all"), "/rootdesc1.xml"},
+		{"SSDP, its type", "ssdp", router, search("urn:schemas-upnp-org:device:InternetGatewayDevice:1"), "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"},
+		{"SSDP, another type", "ssdp", router, search("urn:schemas-upnp-org:device:MediaServer:1"), ""},
+		{"SSDP, a notice", "ssdp", router, []byte("NOTIFY * HTTP/1.1\r\nNTS: ssdp:alive\r\n\r\n"), ""},
+		{"mDNS, its service", "mdns", axis, question(t, "_axis-video._tcp.local."), "macaddress=B8A44F"},
+		{"mDNS, all services", "mdns", printer, question(t, "_services._dns-sd._udp.local."), "_ipp"},
+		{"mDNS, another service", "mdns", printer, question(t, "_axis-video._tcp.local."), ""},
+		{"mDNS, cut short", "mdns", axis, question(t, "_axis-video._tcp.local.")[:11], ""},
+	} {
+		got := string(tt.d.answer(tt.protocol)(tt.packet))
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: answered %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	var m dnsmessage.Message
+	if err := m.Unpack([]byte(ask(t, axis, "mdns", question(t, "_axis-video._tcp.local."), 5*time.Second))); err != nil || m.ID != 7 || len(m.Answers) != 1 || len(m.Additionals) != 3 {
+		t.Errorf("%v: %+v", err, m)
+	}
+	if a, ok := m.Additionals[2].Body.(*dnsmessage.AResource); !ok || a.A != [4]byte{127, 0, 0, 1} {
+		t.Errorf("address %+v", m.Additionals[2])
+	}
+	page := get(t, axis, "http", "GET", "/rootdesc1.xml")
+	if !strings.Contains(page, "<manufacturer>AXIS</manufacturer>") {
+		t.Errorf("description %q", page)
+	}
+}
+
 // TestMulticast asks everybody at once, on loopback.
 func TestMulticast(t *testing.T) {
 	hik, dahua := wear(t, named(t, "hikvision")), wear(t, named(t, "dahua"))
@@ -424,6 +476,7 @@ func TestMulticast(t *testing.T) {
 		{"wsdiscovery", probe("dev:Device"), []*Device{hik, dahua}},
 		{"sadp", []byte(`<Probe><Uuid>1</Uuid><Types>inquiry_v32</Types></Probe>`), []*Device{hik}},
 		{"dhip", dhip(`{"method":"DHDiscover.search"}`), []*Device{dahua}},
+		{"ssdp", search("upnp:rootdevice"), []*Device{hik}},
 	} {
 		// A socket of 127.0.0.1 sends multicast by the loopback interface.
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -585,6 +638,8 @@ func FuzzMessage(f *testing.F) {
 	f.Add([]byte(`<Probe><Uuid>1</Uuid><Types>inquiry</Types></Probe>`))
 	f.Add([]byte(`<s:Envelope xmlns:s="x"><s:Header>` + token(password, time.Unix(0, 0), true) + `</s:Header><s:Body><a/></s:Body></s:Envelope>`))
 	f.Add(dhip(`{"method":"DHDiscover.search"}`))
+	f.Add(search("ssdp:all"))
+	f.Add(question(f, "_axis-video._tcp.local."))
 	all, err := All()
 	if err != nil {
 		f.Fatal(err)

@@ -124,6 +124,10 @@ func (f *Face) section(head string, body []string) error {
 		f.ProbeMatch = strings.Join(body, "\n")
 	case "sadp":
 		f.SADP = strings.Join(body, "\n")
+	case "ssdp":
+		f.SSDP = strings.Join(body, "\n") + "\n"
+	case "mdns":
+		return kv(f.mdns)
 	case "dhip":
 		f.DHIP = strings.Join(body, "\n")
 	default:
@@ -192,6 +196,15 @@ func (f *Face) rtsp(key, value string) error {
 		f.RTSP.Sub = strings.Fields(sub)
 	}
 	return err
+}
+
+func (f *Face) mdns(key, value string) error {
+	m := &f.MDNS
+	if key == "text" {
+		m.Text = append(m.Text, value)
+		return nil
+	}
+	return set(key, value, map[string]*string{"service": &m.Service, "instance": &m.Instance, "host": &m.Host, "port": &m.Port})
 }
 
 func (f *Face) web(key, value string) error {
