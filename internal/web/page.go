@@ -142,6 +142,9 @@ func FormatBytes(t *locale.Texts, lang string, n int64) string {
 // Number writes a whole number.
 func (s *Sight) Number(n int64) string { return locale.Number(s.Lang, n) }
 
+// Count writes how many there are.
+func (s *Sight) Count(n int) string { return locale.Number(s.Lang, int64(n)) }
+
 // Span writes a length of time in at most two units.
 func (s *Sight) Span(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
@@ -193,14 +196,22 @@ func (s *Sight) Ago(t time.Time) string { return s.Span(s.w.o.Now().Sub(t)) }
 // Machine writes a point in time for a datetime attribute.
 func (s *Sight) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Row hands one thing to a template of its own, with the sight.
+// Row hands one thing to a template of its own, with the sight and, if it
+// needs that, what the thing is part of.
 type Row struct {
 	Sight *Sight
 	Item  any
+	Of    any
 }
 
 // Row makes a [Row].
-func (s *Sight) Row(item any) Row { return Row{Sight: s, Item: item} }
+func (s *Sight) Row(item any, of ...any) Row {
+	row := Row{Sight: s, Item: item}
+	if len(of) > 0 {
+		row.Of = of[0]
+	}
+	return row
+}
 
 // Short writes the two ends of a long key.
 func (s *Sight) Short(key string) string {

@@ -1,9 +1,12 @@
 package know
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -14,6 +17,8 @@ import (
 
 	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/db"
+	"github.com/watchward/watchward/internal/estate"
+	"github.com/watchward/watchward/internal/identify/makers"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web"
 )
@@ -30,10 +35,31 @@ type bench struct {
 	know   *Know
 	web    *web.Server
 	access *access.Access
+	estate *estate.Estate
+	device map[string]estate.DeviceID // by address
 }
 
-// newBench has an administrator Ada and a viewer Vic.
+// gate refuses one address at the ministry.
+type gate struct{}
+
+func (gate) Allow(_ context.Context, d estate.Device, s estate.Site) error {
+	if s.ID == "ministry" && len(d.Addresses) > 0 && d.Addresses[0].String() == "10.0.0.2" {
+		return fmt.Errorf("%w: must not", estate.ErrRefused)
+	}
+	return nil
+}
+
+// newBench has an administrator Ada and a viewer Vic; a department with a
+// sensitive and an unclassed site, a council with an ordinary one; and devices
+// of all kinds of certainty.
 func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := emptyBench(t)
+	b.fill(t)
+	return b
+}
+
+func emptyBench(t testing.TB) *bench {
 	t.Helper()
 	d, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
@@ -49,11 +75,18 @@ func newBench(t testing.TB) *bench {
 	if b.web, err = web.New(web.Options{Access: b.access, Log: log}); err != nil {
 		t.Fatal(err)
 	}
+	if b.estate, err = estate.Open(t.Context(), estate.Options{DB: d, Key: make([]byte, 32), Now: now, Gate: gate{}}); err != nil {
+		t.Fatal(err)
+	}
+	graph, err := makers.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	rules, err := policy.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.know, err = New(Options{Web: b.web, Rules: rules, Log: log, Now: now}); err != nil {
+	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Rules: rules, Makers: graph, Log: log, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil); err != nil {
@@ -63,6 +96,82 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// must stops the test at an error of what it only prepares.
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (b *bench) fill(t testing.TB) {
+	t.Helper()
+	ctx := t.Context()
+	dept := must(b.estate.AddOrganisation(ctx, estate.Organisation{Name: "Department of Examples", Body: "uk.central-department"}, "Ada"))(t)
+	council := must(b.estate.AddOrganisation(ctx, estate.Organisation{Name: "Harbour Council", Body: "uk.local-authority", Region: "South"}, "Ada"))(t)
+	must(b.estate.AddOrganisation(ctx, estate.Organisation{Name: "Agency", Parent: dept.ID}, "Ada"))(t)
+	for _, s := range []struct {
+		name, of string
+		class    estate.SiteClass
+	}{{"Ministry", dept.ID, estate.Sensitive}, {"Depot", dept.ID, ""}, {"Town hall", council.ID, estate.Ordinary}} {
+		site := must(b.estate.AddSite(ctx, s.name))(t)
+		site.Organisation = s.of
+		must(b.estate.UpdateSite(ctx, site, "Ada", ""))(t)
+		if s.class != "" {
+			must(b.estate.ClassSite(ctx, site.ID, s.class, "Ada", "Ministers work there."))(t)
+		}
+	}
+	scan := must(b.estate.BeginScan(ctx, estate.Scan{By: "Ada", Ranges: []string{"10.0.0.0/24"}, Rate: 50}))(t)
+	b.device = map[string]estate.DeviceID{}
+	seen := sightings()
+	for i, o := range must(b.estate.Propose(ctx, scan.ID, seen))(t) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		b.device[seen[i].Addresses[0].String()] = o.Device
+	}
+	for address, site := range map[string]string{"10.0.0.1": "ministry", "10.0.0.3": "town-hall", "10.0.0.4": "depot"} {
+		must(b.estate.Adopt(ctx, b.device[address], site, "Ada", "inventory"))(t)
+	}
+}
+
+// sightings are a rebrand that is settled, one that the gate refuses, a maker
+// that is very likely, a badge's word, nothing at all, and a liar.
+func sightings() []estate.Sighting {
+	realm := `Digest realm="IP Camera(C1234)"`
+	settled := estate.Identification{
+		Brand: "LTS", Maker: "hikvision", MakerName: "Hikvision", Model: "CMIP7043", Kind: estate.KindCamera, Confidence: estate.Identified, Data: "2026-11-25",
+		Because: []estate.Reason{
+			{Evidence: "1", Fingerprint: "hikvision/rtsp-realm-model", Family: "realm", Grade: "A", Maker: "hikvision", Saw: realm},
+			{Evidence: "2", Fingerprint: "generic/server", Family: "http", Grade: "F", Saw: "App-webs/"},
+		},
+	}
+	likely := estate.Identification{
+		Brand: "Amcrest", Maker: "dahua", MakerName: "Dahua", Kind: estate.KindRecorder, Confidence: estate.VeryLikely, Data: "2026-11-25",
+		Because: []estate.Reason{
+			{Evidence: "1", Fingerprint: "dahua/realm", Family: "realm", Grade: "B", Maker: "dahua", Saw: "Login to 3X"},
+			{Evidence: "2", Fingerprint: "dahua/page", Family: "page", Grade: "B", Maker: "dahua", Saw: "<title>WEB SERVICE</title>"},
+		},
+		Conflicts: []estate.Reason{{Evidence: "1", Fingerprint: "axis/page", Family: "page", Grade: "C", Maker: "axis", Saw: "AXIS"}},
+	}
+	badge := estate.Identification{Brand: "Axis", Maker: "axis", MakerName: "Axis", Kind: estate.KindCamera, Confidence: estate.Hint, BadgeOnly: true, Data: "2026-11-25"}
+	liar := estate.Identification{Brand: "<script>alert(1)</script>", Model: "x\u202egnp.exe", Kind: estate.KindCamera, Confidence: estate.Unknown, Data: "2026-11-25"}
+	var all []estate.Sighting
+	for n, i := range []estate.Identification{settled, settled, likely, badge, {Confidence: estate.Unknown}, liar} {
+		all = append(all, estate.Sighting{
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)})}, MACs: []string{fmt.Sprintf("00:40:8c:00:00:%02x", n)}, Identification: i, At: noon,
+			Evidence: []estate.Evidence{
+				{ID: "1", Kind: "rtsp-response", Port: 554, Value: "RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: " + realm + "\r\n", At: noon, Source: "scan"},
+				{ID: "2", Kind: "http-response", Port: 80, Value: "HTTP/1.1 200 OK\r\nServer: App-webs/\x1b[31m\r\n\r\n<script>alert(1)</script>\xff", At: noon, Source: "scan"},
+			},
+		})
+	}
+	return all
 }
 
 func (b *bench) serve(r *http.Request) *httptest.ResponseRecorder {
@@ -127,4 +236,25 @@ func words(n *html.Node) string {
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func scanOf(what string) estate.Scan {
+	return estate.Scan{By: "Ada", Ranges: []string{what}, Site: "ministry", Rate: 50}
+}
+
+// bulk are devices of several makers, named after their number.
+func bulk(from, to int) []estate.Sighting {
+	kinds := []estate.Identification{
+		{Brand: "Hikvision", Maker: "hikvision", MakerName: "Hikvision", Kind: estate.KindCamera, Confidence: estate.Identified},
+		{Brand: "Axis", Maker: "axis", MakerName: "Axis", Kind: estate.KindCamera, Confidence: estate.VeryLikely},
+		{Confidence: estate.Unknown},
+	}
+	var all []estate.Sighting
+	for n := from; n < to; n++ {
+		all = append(all, estate.Sighting{
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(1 + n>>16), byte(n >> 8), byte(n)})}, MACs: []string{fmt.Sprintf("00:40:8d:%02x:%02x:%02x", n>>16, n>>8&255, n&255)},
+			Hostname: fmt.Sprintf("bulk-%05d", n), Identification: kinds[n%3], At: noon,
+		})
+	}
+	return all
 }

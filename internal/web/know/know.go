@@ -25,6 +25,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchward/watchward/internal/estate"
+	"github.com/watchward/watchward/internal/identify/makers"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web"
 )
@@ -34,8 +36,10 @@ var files embed.FS
 
 // Options configures a [Know]. All are required but Log and Now.
 type Options struct {
-	Web   *web.Server
-	Rules *policy.Catalogue
+	Web    *web.Server
+	Estate *estate.Estate
+	Rules  *policy.Catalogue
+	Makers *makers.Graph
 
 	Log *slog.Logger     // nil means [slog.Default]
 	Now func() time.Time // nil means [time.Now]
@@ -52,8 +56,8 @@ type Know struct {
 
 // New hangs the wing into o.Web.
 func New(o Options) (*Know, error) {
-	if o.Web == nil || o.Rules == nil {
-		return nil, errors.New("new know: want web and rules")
+	if o.Web == nil || o.Estate == nil || o.Rules == nil || o.Makers == nil {
+		return nil, errors.New("new know: want web, estate, rules and makers")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -69,6 +73,9 @@ func New(o Options) (*Know, error) {
 	if err := k.loadPages(); err != nil {
 		return nil, fmt.Errorf("new know: %w", err)
 	}
+	o.Web.Explain(explain)
+	k.estateRoutes()
+	k.deviceRoutes()
 	k.ruleRoutes()
 	return k, nil
 }
@@ -96,6 +103,20 @@ func (k *Know) loadPages() error {
 		}
 	}
 	return nil
+}
+
+// explain is this wing's part of the error table.
+func explain(err error) (web.Problem, bool) {
+	var inv *estate.Invalid
+	switch {
+	case errors.As(err, &inv):
+		return web.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Field: inv.Field, Detail: inv.Error()}, true
+	case errors.Is(err, estate.ErrNotFound):
+		return web.Problem{Status: http.StatusNotFound, Code: "not-found"}, true
+	case errors.Is(err, estate.ErrRefused):
+		return web.Problem{Status: http.StatusConflict, Code: "refused", Detail: err.Error()}, true
+	}
+	return web.Problem{}, false
 }
 
 func (k *Know) render(rw http.ResponseWriter, r *http.Request, page string, status int, data any) error {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -11,14 +12,23 @@ import (
 	"golang.org/x/net/html"
 )
 
-var allPages = []string{"/rules", "/rules?body=uk.local-authority", "/rules?q=nothing+like+it", "/rules/UK-WMS-386", "/rules/CN-NIL", "/rules/US-EL-2024"}
+var allPages = []string{
+	"/estate", "/estate/organisations/harbour-council", "/estate/organisations/-/new", "/estate/organisations/agency/edit", "/estate/sites/-/new",
+	"/estate/sites/ministry", "/estate/sites/depot", "/estate/sites/depot/edit",
+	"/estate/devices", "/estate/devices?maker=-&state=proposed", "/estate/devices?q=nothing",
+	"/rules", "/rules?body=uk.local-authority", "/rules?q=nothing+like+it", "/rules/UK-WMS-386", "/rules/CN-NIL", "/rules/US-EL-2024",
+}
 
 func TestPagesAreWellMade(t *testing.T) {
 	b := newBench(t)
 	ada := b.login(t, "Ada")
 	key := regexp.MustCompile(`\b[a-z]+(\.[a-z0-9-]+)+\b`)
 	for _, lang := range []string{"en", "fr"} {
-		for _, path := range allPages {
+		paths := slices.Clone(allPages)
+		for _, id := range b.device {
+			paths = append(paths, "/estate/devices/"+string(id))
+		}
+		for _, path := range paths {
 			page := b.page(t, 200, ask("GET", path, "", ada, with("Accept-Language", lang)))
 			checkMarkup(t, path, lang, page)
 			// A key that has no text shows as itself.
@@ -32,7 +42,11 @@ func TestPagesAreWellMade(t *testing.T) {
 }
 
 // ours are the first words of this wing's keys.
-var ours = map[string]bool{"plot": true, "filter": true, "rules": true, "rule": true, "standing": true, "form": true, "concern": true, "verified": true, "country": true}
+var ours = map[string]bool{
+	"plot": true, "filter": true, "rules": true, "rule": true, "standing": true, "form": true, "concern": true, "verified": true, "country": true,
+	"estate": true, "organisation": true, "place": true, "site": true, "device": true, "network": true, "exposure": true, "sure": true, "grade": true,
+	"chain": true, "subject": true, "verdicts": true, "holds": true, "evidence": true, "history": true, "change": true, "link": true, "field": true, "invalid": true,
+}
 
 // checkMarkup looks for what the content-security policy forbids and what a
 // keyboard or a screen reader would trip over.

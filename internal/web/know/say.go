@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web"
+	"github.com/watchward/watchward/internal/web/locale"
 )
 
 // say puts the words of the rooms below into the visitor's language. Pages
@@ -82,4 +83,17 @@ func shown(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// Money is an amount in a currency's smallest unit, hundredths of it.
+func (s say) Money(amount int64, currency string) string {
+	text := locale.Number(s.lang, amount/100)
+	if cents := amount % 100; cents != 0 {
+		point := "."
+		if s.lang == "fr" {
+			point = ","
+		}
+		text += point + string([]byte{byte('0' + cents/10), byte('0' + cents%10)})
+	}
+	return text + "\u00a0" + currency
 }

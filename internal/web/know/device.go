@@ -1,0 +1,144 @@
+package know
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/watchward/watchward/internal/estate"
+	"github.com/watchward/watchward/internal/policy"
+)
+
+// deviceData is one device.
+type deviceData struct {
+	say
+	Device   estate.Device
+	Site     estate.Site // zero: of none
+	Owner    estate.Organisation
+	Chain    chain
+	Asked    []verdictView // what rules ask of it, the gravest first
+	Open     []verdictView // what nobody can say yet
+	Nothing  []verdictView // rules that ask nothing, with why
+	On       time.Time
+	Evidence []evidenceView
+	Links    []linkView
+	History  []estate.Change
+}
+
+// verdictView is a verdict with the rule it comes from.
+type verdictView struct {
+	policy.Verdict
+	Rule   *policy.Restriction
+	Clause *policy.Clause
+}
+
+// evidenceView is a piece of evidence as a page may show it.
+type evidenceView struct {
+	estate.Evidence
+	Text string
+	Cut  bool // there is more of it
+}
+
+// linkView is another device that this one may be.
+type linkView struct {
+	estate.Link
+	Other estate.Device
+}
+
+// SoldAs reports whether the badge is another's than the maker.
+func (d deviceData) SoldAs() bool {
+	i := d.Device.Identification
+	return i.Brand != "" && i.MakerName != "" && i.Brand != i.MakerName
+}
+
+func (k *Know) device(r *http.Request) (estate.Device, error) {
+	return k.o.Estate.Device(r.Context(), estate.DeviceID(r.PathValue("id")))
+}
+
+func (k *Know) showDevice(rw http.ResponseWriter, r *http.Request) error {
+	d, err := k.deviceData(r)
+	if err != nil {
+		return err
+	}
+	return k.render(rw, r, "device", http.StatusOK, d)
+}
+
+func (k *Know) deviceData(r *http.Request) (deviceData, error) {
+	ctx := r.Context()
+	d := deviceData{say: k.say(r), On: k.today()}
+	var err error
+	if d.Device, err = k.device(r); err != nil {
+		return d, err
+	}
+	where, err := k.whereabouts(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.Site = where.sites[d.Device.Site]
+	d.Owner = where.organisations[d.Site.Organisation]
+	evidence, err := k.o.Estate.Evidence(ctx, d.Device.ID, false)
+	if err != nil {
+		return d, err
+	}
+	for _, e := range evidence {
+		d.Evidence = append(d.Evidence, showEvidence(e))
+	}
+	d.judge(k.o.Rules, where.caseOf(d.Device, d.On))
+	d.Chain = k.chain(d, evidence)
+	links, err := k.o.Estate.Links(ctx, d.Device.ID)
+	if err != nil {
+		return d, err
+	}
+	for _, l := range links {
+		id := l.Other
+		if id == d.Device.ID {
+			id = l.Device
+		}
+		other, err := k.o.Estate.Device(ctx, id)
+		if err != nil {
+			return d, err
+		}
+		d.Links = append(d.Links, linkView{l, other})
+	}
+	d.History, err = k.o.Estate.History(ctx, "device", string(d.Device.ID), 0, shownHistory)
+	return d, err
+}
+
+// judge sorts the verdicts by what a person does with them.
+func (d *deviceData) judge(rules *policy.Catalogue, c policy.Case) {
+	for _, v := range rules.Judge(c) {
+		view := verdictView{Verdict: v}
+		view.Rule, _ = rules.Restriction(v.Restriction)
+		view.Clause, _ = rules.Clause(v.Clause)
+		switch v.Force {
+		case policy.None:
+			d.Nothing = append(d.Nothing, view)
+		case policy.Undetermined:
+			d.Open = append(d.Open, view)
+		default:
+			d.Asked = append(d.Asked, view)
+		}
+	}
+	slices.SortStableFunc(d.Asked, func(a, b verdictView) int {
+		if a.Broken != b.Broken && a.Force == b.Force {
+			if a.Broken {
+				return -1
+			}
+			return 1
+		}
+		return b.Force.Rank() - a.Force.Rank()
+	})
+}
+
+// Evidence that is no text shows its first bytes.
+const shownBytes = 600
+
+func showEvidence(e estate.Evidence) evidenceView {
+	v := evidenceView{Evidence: e}
+	value := e.Value
+	if len(value) > shownBytes {
+		value, v.Cut = value[:shownBytes], true
+	}
+	v.Text = shown(value)
+	return v
+}
