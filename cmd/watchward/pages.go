@@ -8,6 +8,7 @@ import (
 	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/camera"
+	"github.com/watchward/watchward/internal/identify/makers"
 	"github.com/watchward/watchward/internal/live"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/record"
@@ -78,17 +79,27 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	if err != nil {
 		return err
 	}
-	rules, err := policy.Load()
-	if err != nil {
-		return err
-	}
-	if _, err := know.New(know.Options{Web: h.web, Rules: rules, Log: h.log}); err != nil {
+	if err := h.buildKnow(); err != nil {
 		return err
 	}
 	h.health.Store(pages)
 	h.fleet.changed = pages.CameraChanged
 	h.fleet.closed = func(s archive.Segment) { pages.SegmentClosed(s) }
 	return nil
+}
+
+// buildKnow hangs in the pages of the estate and the rules.
+func (h *house) buildKnow() error {
+	graph, err := makers.Load()
+	if err != nil {
+		return err
+	}
+	rules, err := policy.Load()
+	if err != nil {
+		return err
+	}
+	_, err = know.New(know.Options{Web: h.web, Estate: h.estate, Rules: rules, Makers: graph, Log: h.log})
+	return err
 }
 
 // scopes lists where a role can hold: the tree of organisations, each with its

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,9 @@ const MaxPage = 500
 // Filter narrows a list of devices. Zero fields do not.
 type Filter struct {
 	Site         string
-	Organisation string // and all below it
+	Organisation string   // and all below it
+	Sites        []string // any of these; nil: of all, and of none
+	Scan         string   // ID of the last [Scan] that saw it; lists only
 	State        State  // "": all but removed ones
 	Maker        string // ID; "-" is those of unknown maker
 	Confidence   Confidence
@@ -137,6 +140,9 @@ func (e *Estate) listQuery(ctx context.Context, f Filter) (string, []any, error)
 	if f.Kind != "" {
 		c.add(`kind = ?`, string(f.Kind))
 	}
+	if f.Scan != "" {
+		c.add(`last_scan = ?`, f.Scan)
+	}
 	if err := e.words(ctx, &c, f.Text); err != nil {
 		return "", nil, err
 	}
@@ -169,6 +175,24 @@ func (c *conditions) place(ctx context.Context, q querier, f Filter, begin strin
 		}
 		c.add(`place < ?`, o.Path+"0")
 	}
+	if f.Sites == nil {
+		return nil
+	}
+	sites, err := selectSites(ctx, q, "")
+	if err != nil {
+		return err
+	}
+	var places []any
+	for _, s := range sites {
+		if slices.Contains(f.Sites, s.ID) {
+			place, err := sitePlace(ctx, q, s)
+			if err != nil {
+				return err
+			}
+			places = append(places, place)
+		}
+	}
+	c.add(`place IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(places)), ", ")+`)`, places...)
 	return nil
 }
 

@@ -227,4 +227,5 @@ var schema = []string{
 	// The SHA-256 of the certificate that a person said is the camera's, in hex;
 	// "": one that the system's authorities vouch for.
 	`ALTER TABLE estate_cameras ADD COLUMN pin TEXT NOT NULL DEFAULT ''`,
+	`CREATE INDEX estate_devices_scan ON estate_devices (last_scan, place, sorted, id, state, maker, confidence, kind)`,
 }

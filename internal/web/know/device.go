@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/policy"
 )
@@ -23,6 +24,8 @@ type deviceData struct {
 	Evidence []evidenceView
 	Links    []linkView
 	History  []estate.Change
+	May      bool // change it
+	MayWaive bool
 }
 
 // verdictView is a verdict with the rule it comes from.
@@ -51,8 +54,14 @@ func (d deviceData) SoldAs() bool {
 	return i.Brand != "" && i.MakerName != "" && i.Brand != i.MakerName
 }
 
-func (k *Know) device(r *http.Request) (estate.Device, error) {
-	return k.o.Estate.Device(r.Context(), estate.DeviceID(r.PathValue("id")))
+// device finds the device of a request, if the user may do something with it
+// where it hangs.
+func (k *Know) device(r *http.Request, act access.Act) (estate.Device, error) {
+	d, err := k.o.Estate.Device(r.Context(), estate.DeviceID(r.PathValue("id")))
+	if err != nil {
+		return d, err
+	}
+	return d, k.allow(r, act, d.Site)
 }
 
 func (k *Know) showDevice(rw http.ResponseWriter, r *http.Request) error {
@@ -67,7 +76,7 @@ func (k *Know) deviceData(r *http.Request) (deviceData, error) {
 	ctx := r.Context()
 	d := deviceData{say: k.say(r), On: k.today()}
 	var err error
-	if d.Device, err = k.device(r); err != nil {
+	if d.Device, err = k.device(r, access.SeeEstate); err != nil {
 		return d, err
 	}
 	where, err := k.whereabouts(ctx)
@@ -76,6 +85,7 @@ func (k *Know) deviceData(r *http.Request) (deviceData, error) {
 	}
 	d.Site = where.sites[d.Device.Site]
 	d.Owner = where.organisations[d.Site.Organisation]
+	d.May, d.MayWaive = where.may(r, access.ChangeEstate, d.Site.ID), where.may(r, access.Waive, d.Site.ID)
 	evidence, err := k.o.Estate.Evidence(ctx, d.Device.ID, false)
 	if err != nil {
 		return d, err
@@ -97,6 +107,9 @@ func (k *Know) deviceData(r *http.Request) (deviceData, error) {
 		other, err := k.o.Estate.Device(ctx, id)
 		if err != nil {
 			return d, err
+		}
+		if !where.may(r, access.SeeEstate, other.Site) {
+			continue
 		}
 		d.Links = append(d.Links, linkView{l, other})
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web"
@@ -14,8 +15,8 @@ import (
 
 func (k *Know) deviceRoutes() {
 	h := k.o.Web.Handle
-	h("GET /estate/devices", web.View, k.showDevices)
-	h("GET /estate/devices/{id}", web.View, k.showDevice)
+	h("GET /estate/devices", web.For(access.SeeEstate), k.showDevices)
+	h("GET /estate/devices/{id}", web.For(access.SeeEstate), k.showDevice)
 }
 
 // deviceRow is a device as a list shows it.
@@ -54,11 +55,12 @@ func filterOf(q url.Values) estate.Filter {
 // list is the page of devices that a filter leaves, judged as they are today.
 func (k *Know) list(r *http.Request, f estate.Filter) (deviceList, error) {
 	l := deviceList{say: k.say(r), OneSite: f.Site != ""}
-	page, err := k.o.Estate.Devices(r.Context(), f)
+	where, err := k.whereabouts(r.Context())
 	if err != nil {
 		return l, err
 	}
-	where, err := k.whereabouts(r.Context())
+	f.Sites = where.visible(r, access.SeeEstate)
+	page, err := k.o.Estate.Devices(r.Context(), f)
 	if err != nil {
 		return l, err
 	}
@@ -99,8 +101,7 @@ type choice struct{ Value, Name string }
 // Narrowed reports whether any filter is set.
 func (d devicesData) Narrowed() bool {
 	f := d.Filter
-	f.After = ""
-	return f != estate.Filter{}
+	return f.Site != "" || f.Organisation != "" || f.State != "" || f.Maker != "" || f.Confidence != "" || f.Kind != "" || f.Text != ""
 }
 
 // Confidences, States and Kinds list what the filters offer.
@@ -126,12 +127,17 @@ func (k *Know) showDevices(rw http.ResponseWriter, r *http.Request) error {
 	if d.List, err = k.list(r, d.Filter); err != nil {
 		return err
 	}
+	where, err := k.whereabouts(ctx)
+	if err != nil {
+		return err
+	}
+	seen := where.visible(r, access.SeeEstate)
 	counted := d.Filter
-	counted.Text = ""
+	counted.Text, counted.Sites = "", seen
 	if d.Total, err = k.o.Estate.Total(ctx, counted); err != nil {
 		return err
 	}
-	makers, err := k.o.Estate.Counts(ctx, estate.CountMaker, estate.Filter{Site: d.Filter.Site, Organisation: d.Filter.Organisation})
+	makers, err := k.o.Estate.Counts(ctx, estate.CountMaker, estate.Filter{Site: d.Filter.Site, Organisation: d.Filter.Organisation, Sites: seen})
 	if err != nil {
 		return err
 	}
@@ -146,6 +152,10 @@ func (k *Know) showDevices(rw http.ResponseWriter, r *http.Request) error {
 	}
 	if d.Organisations, err = k.o.Estate.Organisations(ctx); err != nil {
 		return err
+	}
+	if seen != nil {
+		d.Sites = slices.DeleteFunc(d.Sites, func(s estate.Site) bool { return !slices.Contains(seen, s.ID) })
+		d.Organisations = slices.DeleteFunc(d.Organisations, func(o estate.Organisation) bool { return !hasSite(where, d.Sites, o) })
 	}
 	return k.render(rw, r, "devices", http.StatusOK, d)
 }

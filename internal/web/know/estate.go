@@ -8,25 +8,26 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/web"
 )
 
 func (k *Know) estateRoutes() {
 	h := k.o.Web.Handle
-	h("GET /estate", web.View, k.showEstate)
+	h("GET /estate", web.For(access.SeeEstate), k.showEstate)
 	// IDs never begin with "-": these name no organisation and no site.
-	h("GET /estate/organisations/-/new", web.Change, k.showNewOrganisation)
-	h("POST /estate/organisations/-/new", web.Change, k.addOrganisation)
-	h("GET /estate/organisations/{id}", web.View, k.showOrganisation)
-	h("GET /estate/organisations/{id}/edit", web.Change, k.showEditOrganisation)
-	h("POST /estate/organisations/{id}/edit", web.Change, k.editOrganisation)
-	h("GET /estate/sites/-/new", web.Change, k.showNewSite)
-	h("POST /estate/sites/-/new", web.Change, k.addSite)
-	h("GET /estate/sites/{id}", web.View, k.showSite)
-	h("GET /estate/sites/{id}/edit", web.Change, k.showEditSite)
-	h("POST /estate/sites/{id}/edit", web.Change, k.editSite)
-	h("POST /estate/sites/{id}/class", web.Change, k.classSite)
+	h("GET /estate/organisations/-/new", web.For(access.ChangeEstate), k.showNewOrganisation)
+	h("POST /estate/organisations/-/new", web.For(access.ChangeEstate), k.addOrganisation)
+	h("GET /estate/organisations/{id}", web.For(access.SeeEstate), k.showOrganisation)
+	h("GET /estate/organisations/{id}/edit", web.For(access.ChangeEstate), k.showEditOrganisation)
+	h("POST /estate/organisations/{id}/edit", web.For(access.ChangeEstate), k.editOrganisation)
+	h("GET /estate/sites/-/new", web.For(access.ChangeEstate), k.showNewSite)
+	h("POST /estate/sites/-/new", web.For(access.ChangeEstate), k.addSite)
+	h("GET /estate/sites/{id}", web.For(access.SeeEstate), k.showSite)
+	h("GET /estate/sites/{id}/edit", web.For(access.ChangeEstate), k.showEditSite)
+	h("POST /estate/sites/{id}/edit", web.For(access.ChangeEstate), k.editSite)
+	h("POST /estate/sites/{id}/class", web.For(access.ChangeEstate), k.classSite)
 }
 
 // branch is an organisation with its sites, as the tree shows it.
@@ -60,6 +61,7 @@ type estateData struct {
 	Unplaced     int // devices of no site
 	Plots        []Bars
 	History      []estate.Change
+	May          bool // change it
 }
 
 // Scope is what the lists behind the numbers are narrowed to.
@@ -82,6 +84,9 @@ func (k *Know) showEstate(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (k *Know) showOrganisation(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allowOrganisation(r, access.SeeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	d, err := k.estateData(r, r.PathValue("id"))
 	if err != nil {
 		return err
@@ -98,6 +103,10 @@ const shownHistory = 50
 func (k *Know) estateData(r *http.Request, organisation string) (estateData, error) {
 	ctx := r.Context()
 	d := estateData{say: k.say(r)}
+	where, err := k.whereabouts(ctx)
+	if err != nil {
+		return d, err
+	}
 	all, err := k.o.Estate.Organisations(ctx)
 	if err != nil {
 		return d, err
@@ -107,24 +116,38 @@ func (k *Know) estateData(r *http.Request, organisation string) (estateData, err
 		if err != nil {
 			return d, err
 		}
-		d.Organisation = &o
-		d.Above = above(all, o)
+		d.Organisation, d.Above = &o, above(all, o)
 	}
 	sites, err := k.o.Estate.Sites(ctx)
 	if err != nil {
 		return d, err
 	}
-	f := estate.Filter{Organisation: organisation}
+	seen := where.visible(r, access.SeeEstate)
+	if seen != nil {
+		sites = slices.DeleteFunc(sites, func(s estate.Site) bool { return !slices.Contains(seen, s.ID) })
+		all = slices.DeleteFunc(all, func(o estate.Organisation) bool { return !hasSite(where, sites, o) })
+	}
+	f := estate.Filter{Organisation: organisation, Sites: seen}
 	counts, err := k.o.Estate.Counts(ctx, estate.CountSite, f)
 	if err != nil {
 		return d, err
 	}
 	d.grow(all, sites, counts)
-	if d.Proposed, err = k.o.Estate.Total(ctx, estate.Filter{Organisation: organisation, State: estate.Proposed}); err != nil {
+	if d.Proposed, err = k.o.Estate.Total(ctx, estate.Filter{Organisation: organisation, Sites: seen, State: estate.Proposed}); err != nil {
 		return d, err
 	}
+	var at access.Place
+	if d.Organisation != nil {
+		at.Organisations = where.above(*d.Organisation)
+	}
+	d.May = web.From(r).May(access.ChangeEstate, at)
 	d.Plots, err = k.plots(ctx, d.say, f, sites, d.Scope())
 	return d, err
+}
+
+// hasSite reports whether any of the sites is an organisation's or below it.
+func hasSite(w whereabouts, sites []estate.Site, o estate.Organisation) bool {
+	return slices.ContainsFunc(sites, func(s estate.Site) bool { return slices.Contains(w.place(s.ID).Organisations, o.ID) })
 }
 
 // above lists the organisations that an organisation belongs to, the root first.

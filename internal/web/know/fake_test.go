@@ -49,7 +49,8 @@ func (gate) Allow(_ context.Context, d estate.Device, s estate.Site) error {
 	return nil
 }
 
-// newBench has an administrator Ada and a viewer Vic; a department with a
+// newBench has an administrator Ada, an auditor Vic, Wim who may watch cameras
+// only, and Cora who operates the council's estate; a department with a
 // sensitive and an unclassed site, a council with an ordinary one; and devices
 // of all kinds of certainty.
 func newBench(t testing.TB) *bench {
@@ -89,11 +90,16 @@ func emptyBench(t testing.TB) *bench {
 	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Rules: rules, Makers: graph, Log: log, Now: now}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.access.CreateUser(t.Context(), "Vic", password, access.Viewer); err != nil {
-		t.Fatal(err)
+	ada := must(b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil))(t)
+	for name, grant := range map[string]access.Grant{
+		"Vic":  {Role: access.Auditor},
+		"Wim":  {Role: access.Viewer},
+		"Cora": {Role: access.Operator, Scope: access.Scope{Organisation: "harbour-council"}},
+	} {
+		u := must(b.access.CreateUser(t.Context(), name, password, grant.Role))(t)
+		if err := b.access.SetGrants(t.Context(), ada, u.ID, []access.Grant{grant}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return b
 }

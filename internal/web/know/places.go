@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web"
@@ -49,6 +50,9 @@ func (k *Know) showNewOrganisation(rw http.ResponseWriter, r *http.Request) erro
 }
 
 func (k *Know) showEditOrganisation(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allowOrganisation(r, access.ChangeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	o, err := k.o.Estate.Organisation(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ func (k *Know) addOrganisation(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (k *Know) editOrganisation(rw http.ResponseWriter, r *http.Request) error {
-	if _, err := k.o.Estate.Organisation(r.Context(), r.PathValue("id")); err != nil {
+	if err := k.allowOrganisation(r, access.ChangeEstate, r.PathValue("id")); err != nil {
 		return err
 	}
 	return k.storeOrganisation(rw, r, r.PathValue("id"))
@@ -88,6 +92,9 @@ func (k *Know) storeOrganisation(rw http.ResponseWriter, r *http.Request, id str
 	if err != nil {
 		return err
 	}
+	if err := k.mayPutUnder(r, f["parent"]); err != nil {
+		return err
+	}
 	o := estate.Organisation{ID: id, Name: f["name"], Body: f["body"], Parent: f["parent"], Sector: f["sector"], Region: f["region"]}
 	if id == "" {
 		o, err = k.o.Estate.AddOrganisation(r.Context(), o, user(r))
@@ -95,6 +102,15 @@ func (k *Know) storeOrganisation(rw http.ResponseWriter, r *http.Request, id str
 		o, err = k.o.Estate.UpdateOrganisation(r.Context(), o, user(r), f["why"])
 	}
 	return k.placeStored(rw, r, "organisation", id, f, "/estate/organisations/"+o.ID, err)
+}
+
+// mayPutUnder refuses to hang something under an organisation of another's.
+// One that does not exist is the form's to say.
+func (k *Know) mayPutUnder(r *http.Request, organisation string) error {
+	if _, err := k.o.Estate.Organisation(r.Context(), organisation); err != nil && organisation != "" {
+		return nil
+	}
+	return k.allowOrganisation(r, access.ChangeEstate, organisation)
 }
 
 // placeStored shows the form again with what is wrong, or goes to what was stored.
@@ -122,6 +138,9 @@ func (k *Know) showNewSite(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (k *Know) showEditSite(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allow(r, access.ChangeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	s, err := k.o.Estate.Site(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -138,15 +157,17 @@ func (k *Know) addSite(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s, err := k.o.Estate.AddSite(r.Context(), f["name"])
-	if err == nil && (f["organisation"] != s.Organisation || f["address"] != "") {
-		s.Organisation, s.Address = f["organisation"], f["address"]
-		s, err = k.o.Estate.UpdateSite(r.Context(), s, user(r), "")
+	if err := k.mayPutUnder(r, f["organisation"]); err != nil {
+		return err
 	}
+	s, err := k.o.Estate.MakeSite(r.Context(), estate.Site{Name: f["name"], Organisation: f["organisation"], Address: f["address"]}, user(r))
 	return k.placeStored(rw, r, "site", "", f, "/estate/sites/"+s.ID, err)
 }
 
 func (k *Know) editSite(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allow(r, access.ChangeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	s, err := k.o.Estate.Site(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -154,6 +175,11 @@ func (k *Know) editSite(rw http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(rw, r, "name", "organisation", "address", "why")
 	if err != nil {
 		return err
+	}
+	if f["organisation"] != s.Organisation {
+		if err := k.mayPutUnder(r, f["organisation"]); err != nil {
+			return err
+		}
 	}
 	s.Name, s.Organisation, s.Address = f["name"], f["organisation"], f["address"]
 	_, err = k.o.Estate.UpdateSite(r.Context(), s, user(r), f["why"])
@@ -174,6 +200,7 @@ type siteData struct {
 	Definition   *policy.Restriction // what a sensitive site is
 	Form         map[string]string
 	Problem      *estate.Invalid
+	May          bool // change it
 }
 
 // Classes lists what a site can be.
@@ -182,6 +209,9 @@ func (siteData) Classes() []estate.SiteClass {
 }
 
 func (k *Know) showSite(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allow(r, access.SeeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	d, err := k.siteData(r)
 	if err != nil {
 		return err
@@ -225,11 +255,15 @@ func (k *Know) siteData(r *http.Request) (siteData, error) {
 	if d.Devices, err = k.list(r, f); err != nil {
 		return d, err
 	}
+	d.May = k.allow(r, access.ChangeEstate, d.Site.ID) == nil
 	d.History, err = k.o.Estate.History(ctx, "site", d.Site.ID, 0, shownHistory)
 	return d, err
 }
 
 func (k *Know) classSite(rw http.ResponseWriter, r *http.Request) error {
+	if err := k.allow(r, access.ChangeEstate, r.PathValue("id")); err != nil {
+		return err
+	}
 	d, err := k.siteData(r)
 	if err != nil {
 		return err
