@@ -19,8 +19,8 @@ type Filter struct {
 	Organisation string   // and all below it
 	Sites        []string // any of these; nil: of all, and of none
 	Scan         string   // ID of the last [Scan] that saw it; lists only
-	State        State  // "": all but removed ones
-	Maker        string // ID; "-" is those of unknown maker
+	State        State    // "": all but removed ones
+	Maker        string   // ID; "-" is those of unknown maker
 	Confidence   Confidence
 	Kind         Kind
 	Text         string // words, each a beginning: of name, address, number, maker …
