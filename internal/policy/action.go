@@ -48,6 +48,7 @@ var actions = map[Action]breaks{
 type presence struct {
 	network  Network
 	isNew    bool
+	unknown  bool // it is there, and since when is not known
 	deployed time.Time
 	on       time.Time
 }
@@ -56,7 +57,7 @@ type presence struct {
 func (c *Clause) broken(p presence) bool {
 	switch actions[c.Action] {
 	case byComing:
-		return p.isNew || !p.deployed.Before(c.since)
+		return p.isNew || !p.unknown && !p.deployed.Before(c.since)
 	case byBeing:
 		return c.Due.IsZero() || p.isNew || p.on.After(c.Due.Time)
 	case byStaying:

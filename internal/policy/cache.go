@@ -49,7 +49,8 @@ type key struct {
 // clauses were in force by then.
 type entry struct {
 	bounds   []int32 // first days of the clauses that it matters to
-	variants [][]Verdict
+	base     []Verdict
+	variants [][]Verdict // new; by bounds; there since nobody knows when
 }
 
 // Judge is [Catalogue.Judge].
@@ -67,19 +68,21 @@ func (c *Cache) Judge(cs Case) []Verdict {
 		e = c.judge(cs.normal(), k)
 	}
 	variant := 0
-	if deployed := dayNumber(cs.Deployed); len(e.variants) > 1 && !cs.Deployed.IsZero() && deployed <= k.on {
+	if cs.There && cs.Deployed.IsZero() {
+		variant = len(e.variants) - 1
+	} else if deployed := dayNumber(cs.Deployed); len(e.variants) > 1 && !cs.Deployed.IsZero() && deployed <= k.on {
 		for variant = 1; variant <= len(e.bounds) && e.bounds[variant-1] <= deployed; variant++ {
 		}
 	}
 	if e.variants[variant] == nil {
-		verdicts := slices.Clone(e.variants[0])
+		verdicts := slices.Clone(e.base)
 		c.c.setBroken(verdicts, cs.normal())
 		e.variants[variant] = verdicts
 	}
 	return e.variants[variant]
 }
 
-// judge makes the entry of a case. Its first variant is of a new device.
+// judge makes the entry of a case.
 func (c *Cache) judge(cs Case, k key) *entry {
 	f := c.frames[k.frameKey]
 	if f == nil {
@@ -103,13 +106,11 @@ func (c *Cache) judge(cs Case, k key) *entry {
 	}
 	slices.Sort(e.bounds)
 	e.bounds = slices.Compact(e.bounds)
-	cs.Deployed = time.Time{}
-	c.c.setBroken(verdicts, cs)
-	e.variants = make([][]Verdict, 1)
+	e.base = verdicts
+	e.variants = [][]Verdict{verdicts}
 	if asks {
-		e.variants = make([][]Verdict, len(e.bounds)+2)
+		e.variants = make([][]Verdict, len(e.bounds)+3)
 	}
-	e.variants[0] = verdicts
 	if len(c.entries) >= maxCached {
 		clear(c.entries)
 	}

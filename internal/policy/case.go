@@ -26,7 +26,10 @@ type Case struct {
 	// Deployed is when the device was put there; zero: it is not there yet, and
 	// the question is whether it may be.
 	Deployed time.Time
-	On       time.Time // required: the day that is judged
+	// There says that the device is there though nobody knows since when:
+	// whether it came after a rule is then an open question.
+	There bool
+	On    time.Time // required: the day that is judged
 }
 
 // Network is what a device is connected to.

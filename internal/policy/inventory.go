@@ -296,7 +296,9 @@ func (in *inventoryReader) fill(row *InventoryRow, v *[colCount]string) (column,
 			return colCertificates, err
 		}
 	}
-	if v[colDeployed] != "" {
+	if d := fold(v[colDeployed]); d == "unknown" || d == "inconnu" {
+		cs.There, cs.Deployed = true, time.Time{}
+	} else if d != "" {
 		if cs.Deployed, err = readDay(v[colDeployed]); err != nil {
 			return colDeployed, err
 		}

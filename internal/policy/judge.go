@@ -80,10 +80,18 @@ func (c *Catalogue) judge(cs Case, f *frame) []Verdict {
 // setBroken compares with when the device was put there.
 func (c *Catalogue) setBroken(verdicts []Verdict, cs Case) {
 	p := presence{network: cs.Network, deployed: cs.Deployed, on: cs.On}
-	p.isNew = cs.Deployed.IsZero() || cs.Deployed.After(cs.On)
+	p.unknown = cs.There && cs.Deployed.IsZero()
+	p.isNew = !p.unknown && (cs.Deployed.IsZero() || cs.Deployed.After(cs.On))
 	for i := range verdicts {
 		v := &verdicts[i]
-		v.Broken = (v.Force == Must || v.Force == Should) && c.clauses[i].broken(p)
+		if v.Force != Must && v.Force != Should {
+			continue
+		}
+		v.Broken = c.clauses[i].broken(p)
+		if p.unknown && actions[v.Action] == byComing {
+			v.Why = append(slices.Clone(v.Why), Reason{Code: "deployed-unknown"})
+			v.WouldChange = append(slices.Clone(v.WouldChange), Change{Code: "give-deployed"})
+		}
 	}
 }
 
@@ -200,6 +208,8 @@ func (j *judging) body(cl *Clause) (Force, Reason) {
 		return cl.Force, Reason{Code: "body-not-given", Holds: NotKnown, Args: args("known", j.c.bodyList())}
 	case b == nil:
 		return cl.Force, Reason{Code: "body-unknown", Holds: NotKnown, Args: args("body", clipped(j.cs.Body), "known", j.c.bodyList())}
+	case j.c.asIf[cl.of.ID]:
+		return cl.Force, Reason{Code: "body-as-if", Holds: Yes, Args: args("body", b.ID)}
 	case cl.obliged[b.ID]:
 		return cl.Force, Reason{Code: "body-obliged", Holds: Yes, Args: args("body", b.ID)}
 	case cl.follow[b.ID]:

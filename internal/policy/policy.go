@@ -47,6 +47,7 @@ type Catalogue struct {
 	version      string
 	makers       Makers
 	decisions    []Decision
+	asIf         map[string]bool // instruments that oblige every body, for what-if
 	bounds       []time.Time     // first days of clauses, in order
 	uses         map[string]bool // variables that any predicate names
 	laws         []string
