@@ -11,8 +11,7 @@ VULNDB   ?= https://vuln.go.dev
 # Packages with fuzz targets, found by name.
 FUZZED    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u)
 
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify generate check-bundle darwin
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-judge generate check-bundle darwin
+.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge generate check-bundle darwin
 
 build:
 	$(GO) build -trimpath -o watchward ./cmd/watchward
@@ -75,6 +74,7 @@ bench-play:
 SAMPLES ?= $(or $(WATCHWARD_SHARED),../shared)/samples/index.csv
 bench-identify:
 	$(GO) run ./bench/identify -samples $(SAMPLES) $(ARGS)
+
 # A million pairs of device and site against all rules, on one core; prints the bars.
 bench-judge:
 	$(GO) run ./bench/judge $(ARGS)

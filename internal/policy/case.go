@@ -32,16 +32,6 @@ type Case struct {
 	On    time.Time // required: the day that is judged
 }
 
-// Network is what a device is connected to.
-type Network string
-
-// The networks that rules tell apart.
-const (
-	NetworkUnknown  Network = ""
-	NetworkCore     Network = "core"
-	NetworkIsolated Network = "isolated"
-)
-
 // Verdict is what one clause asks of one device on one day.
 type Verdict struct {
 	Restriction string `json:"restriction"` // [Restriction.ID]

@@ -15,6 +15,9 @@ type Makers interface {
 	Facts(maker, brand string, laws []string, on time.Time) (MakerFacts, bool)
 	// Name is a maker's usual name, "" where the ID is of none.
 	Name(maker string) string
+	// Sellers are the makers that sell what they make under a name of their own,
+	// and whose seat was verified, by ID.
+	Sellers(on time.Time) []string
 	// Named finds a maker by its ID or name, however written.
 	Named(text string) (id string, ok bool)
 	// Badge says who makes what is sold under a badge on a day, and whether
@@ -57,6 +60,21 @@ type graph struct{ *makers.Graph }
 func (g graph) Name(maker string) string {
 	m, _ := g.Maker(maker)
 	return m.Name
+}
+
+// Sellers lists makers with a brand of their own.
+func (g graph) Sellers(on time.Time) []string {
+	var ids []string
+	for _, brand := range g.Brands() {
+		for _, r := range g.Relations(brand, on) {
+			m, _ := g.Maker(r.Maker)
+			if r.Kind == makers.Own && r.Verified && m.Verified && !slices.Contains(ids, m.ID) {
+				ids = append(ids, m.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // Named finds a maker.

@@ -158,7 +158,7 @@ func factsOf(c Case, m *MakerFacts, sure bool) facts {
 	put("kind", c.Kind != "", string(c.Kind))
 	put("body", c.Body != "", c.Body)
 	put("site", c.SiteClass == SiteSensitive || c.SiteClass == SiteOrdinary, string(c.SiteClass))
-	put("network", c.Network != NetworkUnknown, string(c.Network))
+	put("network", c.Network == NetworkCore || c.Network == NetworkIsolated, string(c.Network))
 	put("purposes", c.Purposes != nil, c.Purposes)
 	put("certificates", c.Certificates != nil, c.Certificates)
 	if m == nil || !sure {

@@ -165,7 +165,7 @@ func (b *Book) Waive(ctx context.Context, w Waiver) (Waiver, error) {
 
 // cover marks the open findings of a waiver.
 func (b *Book) cover(ctx context.Context, tx *sql.Tx, w Waiver, now time.Time) error {
-	found, err := selectFindings(ctx, tx, `WHERE device = $1 AND site = $2 AND state = $3`, w.Device, w.Site, Open)
+	found, err := selectFindings(ctx, tx, `WHERE device = $1 AND site = $2 AND state = $3`, w.Device, w.Site, StateOpen)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (b *Book) cover(ctx context.Context, tx *sql.Tx, w Waiver, now time.Time) e
 		if !w.Holds(f.Clause, now) {
 			continue
 		}
-		f.State, f.Waiver, f.Changed = Waived, w.ID, now
+		f.State, f.Waiver, f.Changed = StateWaived, w.ID, now
 		because := []Reason{{Code: "waiver-made", Args: args("until", w.Until.Text, "by", w.ApprovedBy)}}
 		if err := upsertFinding(ctx, tx, f, "waived", w.MadeBy, because); err != nil {
 			return err
@@ -196,12 +196,12 @@ func (b *Book) Revoke(ctx context.Context, id, by, why string) error {
 		if err != nil {
 			return err
 		}
-		found, err := selectFindings(ctx, tx, `WHERE waiver = $1 AND state = $2`, id, Waived)
+		found, err := selectFindings(ctx, tx, `WHERE waiver = $1 AND state = $2`, id, StateWaived)
 		if err != nil {
 			return err
 		}
 		for _, f := range found {
-			f.State, f.Waiver, f.Changed = Open, "", now
+			f.State, f.Waiver, f.Changed = StateOpen, "", now
 			if err := upsertFinding(ctx, tx, f, "reopened", by, []Reason{{Code: "waiver-revoked"}}); err != nil {
 				return err
 			}

@@ -1,0 +1,435 @@
+package policy
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchward/watchward/internal/estate"
+)
+
+// FindingState is how a finding stands.
+type FindingState string
+
+// The states.
+const (
+	StateOpen     FindingState = "open"
+	StateWaived   FindingState = "waived"
+	StateResolved FindingState = "resolved"
+)
+
+// Finding is a clause that a device at a site does not follow: with a must a
+// breach, with a should an open question.
+type Finding struct {
+	ID          string       `json:"id"`
+	Device      string       `json:"device"`
+	Name        string       `json:"name"` // of the device, when it was last judged
+	Site        string       `json:"site"`
+	Restriction string       `json:"restriction"`
+	Clause      string       `json:"clause"`
+	Action      Action       `json:"action"`
+	Force       Force        `json:"force"`
+	State       FindingState `json:"state"`
+	Waiver      string       `json:"waiver,omitempty"` // while it is waived
+	Because     []Reason     `json:"because"`
+	Opened      time.Time    `json:"opened"` // the last time
+	Changed     time.Time    `json:"changed"`
+	Due         time.Time    `json:"due,omitzero"`
+}
+
+// Age is how long it has been open or waived.
+func (f Finding) Age(now time.Time) time.Duration {
+	if f.State == StateResolved {
+		return f.Changed.Sub(f.Opened)
+	}
+	return now.Sub(f.Opened)
+}
+
+// FindingChange is one line of a finding's history: written once.
+type FindingChange struct {
+	At      time.Time `json:"at"`
+	What    string    `json:"what"` // opened, waived, reopened, resolved, changed
+	Who     string    `json:"who"`
+	Because []Reason  `json:"because"`
+}
+
+// FindingFilter narrows a list. Zero fields do not.
+type FindingFilter struct {
+	State  FindingState // "": open and waived
+	All    bool         // resolved ones too
+	Site   string
+	Device string
+	Force  Force
+}
+
+// Findings lists findings: the gravest first, then the oldest. A waiver that
+// has ended counts no longer, even before [Book.Refresh] has seen that.
+func (b *Book) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) {
+	all, err := selectFindings(ctx, pool{b.db}, `WHERE ($1 = '' OR site = $1) AND ($2 = '' OR device = $2) AND ($3 = '' OR force = $3)`, f.Site, f.Device, string(f.Force))
+	if err != nil {
+		return nil, fmt.Errorf("list findings: %w", err)
+	}
+	if err := b.lookAtWaivers(ctx, all); err != nil {
+		return nil, fmt.Errorf("list findings: %w", err)
+	}
+	all = slices.DeleteFunc(all, func(x Finding) bool {
+		switch {
+		case f.State != "":
+			return x.State != f.State
+		case f.All:
+			return false
+		}
+		return x.State == StateResolved
+	})
+	slices.SortFunc(all, func(a, b Finding) int {
+		if d := b.Force.Rank() - a.Force.Rank(); d != 0 {
+			return d
+		}
+		if d := a.Opened.Compare(b.Opened); d != 0 {
+			return d
+		}
+		return slices.Compare([]string{a.Device, a.Clause}, []string{b.Device, b.Clause})
+	})
+	return all, nil
+}
+
+// Finding returns one finding and its history, the oldest line first.
+func (b *Book) Finding(ctx context.Context, id string) (Finding, []FindingChange, error) {
+	f, err := oneFinding(ctx, pool{b.db}, id)
+	if err == nil {
+		one := []Finding{f}
+		err = b.lookAtWaivers(ctx, one)
+		f = one[0]
+	}
+	if err != nil {
+		return Finding{}, nil, fmt.Errorf("finding %q: %w", id, err)
+	}
+	history, err := selectHistory(ctx, pool{b.db}, id)
+	if err != nil {
+		return Finding{}, nil, fmt.Errorf("finding %q: %w", id, err)
+	}
+	return f, history, nil
+}
+
+// lookAtWaivers shows as open what a waiver covers no longer.
+func (b *Book) lookAtWaivers(ctx context.Context, all []Finding) error {
+	if !slices.ContainsFunc(all, func(f Finding) bool { return f.State == StateWaived }) {
+		return nil
+	}
+	rows, err := selectWaivers(ctx, pool{b.db}, ``)
+	if err != nil {
+		return err
+	}
+	waivers := b.byID(rows)
+	now := b.now().UTC()
+	for i := range all {
+		if all[i].State != StateWaived {
+			continue
+		}
+		if w, ok := waivers[all[i].Waiver]; !ok || !w.Holds(all[i].Clause, now) {
+			all[i].State = StateOpen
+		}
+	}
+	return nil
+}
+
+func (b *Book) byID(rows []waiverRow) map[string]Waiver {
+	all := make(map[string]Waiver, len(rows))
+	for _, r := range rows {
+		all[r.id] = b.read(r)
+	}
+	return all
+}
+
+// Refreshed says what a refresh did.
+type Refreshed struct {
+	Devices      int // judged
+	Opened       int
+	Reopened     int
+	Waived       int
+	Resolved     int
+	Undetermined int // devices of which some rule cannot say what it asks
+}
+
+// Refresh judges each device where it hangs, today, and brings the findings in
+// step: after devices, sites, waivers, decisions or the catalogue changed, and
+// each day, for rules begin and waivers end. Doing it again changes nothing.
+func (b *Book) Refresh(ctx context.Context) (Refreshed, error) {
+	b.refreshing.Lock()
+	defer b.refreshing.Unlock()
+	r, err := b.newRefresh(ctx)
+	if err == nil {
+		err = r.judgeAll(ctx)
+	}
+	if err == nil {
+		err = r.store(ctx)
+	}
+	if err != nil {
+		return Refreshed{}, fmt.Errorf("refresh findings: %w", err)
+	}
+	if r.done.Opened+r.done.Reopened+r.done.Waived+r.done.Resolved > 0 {
+		b.tell()
+	}
+	return r.done, nil
+}
+
+// refresh is one run of [Book.Refresh].
+type refresh struct {
+	b       *Book
+	now     time.Time
+	cache   *Cache
+	sites   map[string]estate.Site
+	bodies  map[string]estate.Organisation // by site
+	found   map[findingKey]Finding         // as stored
+	seen    map[findingKey]bool            // broken now
+	settled map[findingKey]Verdict         // of those stored, and broken no longer
+	devices map[string]bool                // judged
+	waivers map[string][]Waiver            // by device
+	changes []findingWrite
+	done    Refreshed
+}
+
+type findingKey struct{ device, clause string }
+
+type findingWrite struct {
+	f       Finding
+	what    string
+	because []Reason
+}
+
+func (b *Book) newRefresh(ctx context.Context) (*refresh, error) {
+	r := &refresh{
+		b: b, now: b.now().UTC().Truncate(time.Microsecond), cache: b.Catalogue().NewCache(), sites: map[string]estate.Site{}, bodies: map[string]estate.Organisation{},
+		found: map[findingKey]Finding{}, seen: map[findingKey]bool{}, settled: map[findingKey]Verdict{}, devices: map[string]bool{}, waivers: map[string][]Waiver{},
+	}
+	stored, err := selectFindings(ctx, pool{b.db}, ``)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range stored {
+		r.found[findingKey{f.Device, f.Clause}] = f
+	}
+	rows, err := selectWaivers(ctx, pool{b.db}, ``)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		r.waivers[row.device] = append(r.waivers[row.device], b.read(row))
+	}
+	return r, r.places(ctx)
+}
+
+// places reads sites and whose they are.
+func (r *refresh) places(ctx context.Context) error {
+	sites, err := r.b.estate.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := r.b.estate.Organisations(ctx)
+	if err != nil {
+		return err
+	}
+	organisations := make(map[string]estate.Organisation, len(all))
+	for _, o := range all {
+		organisations[o.ID] = o
+	}
+	for _, s := range sites {
+		r.sites[s.ID] = s
+		o, err := r.b.bodyOf(s.Organisation, func(id string) (estate.Organisation, error) {
+			if o, ok := organisations[id]; ok {
+				return o, nil
+			}
+			return estate.Organisation{}, estate.ErrNotFound
+		})
+		if err != nil && !errors.Is(err, estate.ErrNotFound) {
+			return err
+		}
+		r.bodies[s.ID] = o
+	}
+	return nil
+}
+
+func (r *refresh) judgeAll(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := r.b.estate.Devices(ctx, estate.Filter{After: after, Limit: estate.MaxPage})
+		if err != nil {
+			return err
+		}
+		for _, d := range page.Devices {
+			if d.Site != "" {
+				r.device(d)
+			}
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	r.resolve()
+	return nil
+}
+
+func (r *refresh) device(d estate.Device) {
+	r.done.Devices++
+	r.devices[string(d.ID)] = true
+	verdicts := r.cache.Judge(CaseOf(d, r.sites[d.Site], r.bodies[d.Site], r.now))
+	open := false
+	for _, v := range verdicts {
+		k := findingKey{string(d.ID), v.Clause}
+		if v.Broken {
+			r.seen[k] = true
+			r.broken(d, v, k)
+		} else if _, ok := r.found[k]; ok {
+			r.settled[k] = v
+		}
+		open = open || v.Force == Undetermined
+	}
+	r.done.Undetermined += one(open)
+}
+
+// broken brings one finding in step with a clause that is not followed.
+func (r *refresh) broken(d estate.Device, v Verdict, k findingKey) {
+	f, known := r.found[k]
+	was := f
+	f.Name, f.Site, f.Force, f.Action, f.Because, f.Due = d.Name, d.Site, v.Force, v.Action, v.Why, v.Due
+	what, because := "", v.Why
+	switch {
+	case !known:
+		f.ID, f.Device, f.Restriction, f.Clause = newID(), k.device, v.Restriction, v.Clause
+		f.State, f.Opened, what = StateOpen, r.now, "opened"
+	case f.State == StateResolved:
+		f.State, f.Opened, what = StateOpen, r.now, "reopened"
+	}
+	if f.Due.IsZero() {
+		f.Due = r.b.within(v.Clause, f.Opened)
+	}
+	waiver := waivedBy(r.at(k.device, d.Site), k.clause, r.now)
+	switch {
+	case waiver != nil && (f.State != StateWaived || f.Waiver != waiver.ID):
+		f.State, f.Waiver = StateWaived, waiver.ID
+		what, because = "waived", []Reason{{Code: "waiver-made", Args: args("until", waiver.Until.Text, "by", waiver.ApprovedBy)}}
+	case waiver == nil && f.State == StateWaived:
+		what, because = "reopened", []Reason{r.endOf(f)}
+		f.State, f.Waiver = StateOpen, ""
+	}
+	r.count(what)
+	if what == "" && !changedFinding(was, f) {
+		return
+	}
+	if what != "" {
+		f.Changed = r.now
+	}
+	r.changes = append(r.changes, findingWrite{f, what, because})
+}
+
+// at keeps a device's waivers for a site: it holds where it was given.
+func (r *refresh) at(device, site string) []Waiver {
+	return slices.DeleteFunc(slices.Clone(r.waivers[device]), func(w Waiver) bool { return w.Site != site })
+}
+
+// endOf says why a waiver holds no longer.
+func (r *refresh) endOf(f Finding) Reason {
+	for _, w := range r.waivers[f.Device] {
+		switch {
+		case w.ID != f.Waiver:
+		case w.Altered:
+			return Reason{Code: "waiver-altered"}
+		case !w.Revoked.IsZero():
+			return Reason{Code: "waiver-revoked"}
+		default:
+			return Reason{Code: "waiver-expired", Args: args("until", w.Until.Text)}
+		}
+	}
+	return Reason{Code: "waiver-altered"} // the row is gone
+}
+
+func (r *refresh) count(what string) {
+	switch what {
+	case "opened":
+		r.done.Opened++
+	case "reopened":
+		r.done.Reopened++
+	case "waived":
+		r.done.Waived++
+	case "resolved":
+		r.done.Resolved++
+	}
+}
+
+func changedFinding(a, b Finding) bool {
+	return a.Name != b.Name || a.Site != b.Site || a.Force != b.Force || !a.Due.Equal(b.Due) || fmt.Sprint(a.Because) != fmt.Sprint(b.Because)
+}
+
+// resolve ends the findings of what is broken no longer, saying why.
+func (r *refresh) resolve() {
+	for k, f := range r.found {
+		if f.State == StateResolved || r.seen[k] {
+			continue
+		}
+		because := []Reason{{Code: "not-broken"}}
+		v, judged := r.settled[k]
+		if judged && v.Force == Undetermined && r.devices[k.device] {
+			continue // not knowing any longer clears nothing
+		}
+		switch {
+		case !r.devices[k.device]:
+			because = []Reason{{Code: "device-removed"}}
+		case !judged:
+			because = []Reason{{Code: "rule-gone"}}
+		default:
+			for _, reason := range v.Why {
+				if v.Force == None && reason.Holds == No {
+					because = append(because, reason)
+				}
+			}
+		}
+		f.State, f.Waiver, f.Changed = StateResolved, "", r.now
+		r.count("resolved")
+		r.changes = append(r.changes, findingWrite{f, "resolved", because})
+	}
+	slices.SortFunc(r.changes, func(a, b findingWrite) int {
+		return slices.Compare([]string{a.f.Device, a.f.Clause}, []string{b.f.Device, b.f.Clause})
+	})
+}
+
+// maxBatch is how many findings one transaction writes: others wait meanwhile.
+const maxBatch = 500
+
+func (r *refresh) store(ctx context.Context) error {
+	for batch := range slices.Chunk(r.changes, maxBatch) {
+		err := r.b.db.Tx(ctx, func(tx *sql.Tx) error {
+			for _, c := range batch {
+				if err := upsertFinding(ctx, tx, c.f, c.what, "watchward", c.because); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within is the last day of a clause that counts business days from when a
+// device was found.
+func (b *Book) within(clause string, opened time.Time) time.Time {
+	c, ok := b.Catalogue().Clause(clause)
+	if !ok || c.Within == 0 {
+		return time.Time{}
+	}
+	d := day(opened)
+	for n := 0; n < c.Within; {
+		d = d.AddDate(0, 0, 1)
+		if d.Weekday() != time.Saturday && d.Weekday() != time.Sunday {
+			n++
+		}
+	}
+	return d
+}

@@ -1,0 +1,321 @@
+package policy
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchward/watchward/internal/estate"
+)
+
+// Plan is the ordered way to no findings: what first, by when, at what cost.
+type Plan struct {
+	On       time.Time  `json:"on"`
+	Rules    string     `json:"rules"`  // version of the catalogue
+	Makers   string     `json:"makers"` // version of the graph
+	Items    []PlanItem `json:"items"`
+	Costs    []Cost     `json:"costs"`    // in all, by currency
+	Uncosted int        `json:"uncosted"` // items of which nobody said a cost
+	Progress Progress   `json:"progress"`
+}
+
+// PlanItem is one device to be replaced, removed, moved or looked at.
+type PlanItem struct {
+	Rank     int             `json:"rank"` // from 1
+	Device   string          `json:"device"`
+	Name     string          `json:"name"`
+	Kind     estate.Kind     `json:"kind,omitempty"`
+	Maker    string          `json:"maker"`
+	Site     string          `json:"site"`
+	SiteName string          `json:"site_name"`
+	Class    SiteClass       `json:"site_class"`
+	Body     string          `json:"body,omitempty"`
+	Network  Network         `json:"network"`
+	Exposure estate.Exposure `json:"exposure"`
+	Force    Force           `json:"force"`    // the gravest
+	Findings []Finding       `json:"findings"` // the gravest first
+	Waived   bool            `json:"waived"`   // all of them are: it can wait until the waiver ends
+	Oldest   time.Time       `json:"oldest"`
+	Due      time.Time       `json:"due,omitzero"`
+	By       time.Time       `json:"by,omitzero"`  // planned, else due; zero: nobody said
+	Step     Step            `json:"step"`         // what a person planned
+	Cost     Cost            `json:"cost"`         // of the step, else of the device
+	Replace  []string        `json:"replacements"` // IDs of makers that the same clauses do not catch
+}
+
+// Step is what a person planned for a device.
+type Step struct {
+	Device      string    `json:"device,omitempty"`
+	Planned     time.Time `json:"planned,omitzero"`
+	Cost        int64     `json:"cost,omitempty"` // smallest unit of the currency
+	Currency    string    `json:"currency,omitempty"`
+	Replacement string    `json:"replacement,omitempty"` // in a person's words
+	Note        string    `json:"note,omitempty"`
+	By          string    `json:"by,omitempty"`
+	Changed     time.Time `json:"changed,omitzero"`
+}
+
+// Cost is an amount in the smallest unit of a currency (ISO 4217).
+type Cost struct {
+	Currency string `json:"currency,omitempty"`
+	Amount   int64  `json:"amount"`
+}
+
+// Progress counts findings of all times.
+type Progress struct {
+	Open     int `json:"open"`
+	Waived   int `json:"waived"`
+	Resolved int `json:"resolved"`
+	Overdue  int `json:"overdue"` // open, and the day is over
+}
+
+// PlanFilter narrows a plan. Zero fields do not.
+type PlanFilter struct {
+	Site string
+	// Sites, where not nil, are those a person may see.
+	Sites map[string]bool
+}
+
+func (f PlanFilter) takes(site string) bool {
+	return (f.Site == "" || f.Site == site) && (f.Sites == nil || f.Sites[site])
+}
+
+// Plan makes the plan of what is open and waived.
+func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
+	p, err := b.plan(ctx, f)
+	if err != nil {
+		return Plan{}, fmt.Errorf("make plan: %w", err)
+	}
+	return p, nil
+}
+
+func (b *Book) plan(ctx context.Context, f PlanFilter) (Plan, error) {
+	c := b.Catalogue()
+	p := Plan{On: b.now().UTC(), Rules: c.Version(), Makers: c.MakersVersion(), Items: []PlanItem{}}
+	findings, err := b.Findings(ctx, FindingFilter{All: true, Site: f.Site})
+	if err != nil {
+		return p, err
+	}
+	steps, err := selectSteps(ctx, pool{b.db})
+	if err != nil {
+		return p, err
+	}
+	sites, err := b.estate.Sites(ctx)
+	if err != nil {
+		return p, err
+	}
+	at := map[string]int{}
+	for _, x := range findings {
+		if !f.takes(x.Site) {
+			continue
+		}
+		p.Progress.add(x, p.On)
+		if x.State == StateResolved {
+			continue
+		}
+		i, ok := at[x.Device]
+		if !ok {
+			item, err := b.item(ctx, x, sites, steps[x.Device])
+			if err != nil {
+				return p, err
+			}
+			i = len(p.Items)
+			at[x.Device] = i
+			p.Items = append(p.Items, item)
+		}
+		p.Items[i].take(x)
+	}
+	p.finish(b.replacements(c))
+	return p, nil
+}
+
+func (g *Progress) add(f Finding, on time.Time) {
+	switch f.State {
+	case StateOpen:
+		g.Open++
+		g.Overdue += one(!f.Due.IsZero() && day(on).After(f.Due))
+	case StateWaived:
+		g.Waived++
+	case StateResolved:
+		g.Resolved++
+	}
+}
+
+// item begins the row of a device.
+func (b *Book) item(ctx context.Context, f Finding, sites []estate.Site, step Step) (PlanItem, error) {
+	d, err := b.estate.Device(ctx, estate.DeviceID(f.Device))
+	if err != nil {
+		return PlanItem{}, err
+	}
+	item := PlanItem{
+		Device: f.Device, Name: d.Name, Kind: d.Kind, Maker: d.Identification.Maker, Site: f.Site, SiteName: f.Site, Class: SiteUndetermined,
+		Network: d.Network, Exposure: d.Exposure, Waived: true, Step: step, Cost: Cost{d.Currency, d.Cost},
+	}
+	if step.Cost > 0 {
+		item.Cost = Cost{step.Currency, step.Cost}
+	}
+	if i := slices.IndexFunc(sites, func(s estate.Site) bool { return s.ID == f.Site }); i >= 0 {
+		item.SiteName, item.Class = sites[i].Name, sites[i].Class
+		o, err := b.organisation(ctx, sites[i])
+		if err != nil && !errors.Is(err, estate.ErrNotFound) {
+			return item, err
+		}
+		item.Body = o.Body
+	}
+	return item, nil
+}
+
+func (i *PlanItem) take(f Finding) {
+	i.Findings = append(i.Findings, f)
+	i.Waived = i.Waived && f.State == StateWaived
+	if f.Force.Rank() > i.Force.Rank() {
+		i.Force = f.Force
+	}
+	if i.Oldest.IsZero() || f.Opened.Before(i.Oldest) {
+		i.Oldest = f.Opened
+	}
+	if !f.Due.IsZero() && (i.Due.IsZero() || f.Due.Before(i.Due)) {
+		i.Due = f.Due
+	}
+}
+
+// finish orders the items and adds up.
+func (p *Plan) finish(replacements func(PlanItem) []string) {
+	slices.SortStableFunc(p.Items, comparePlan)
+	sums := map[string]int64{}
+	for n := range p.Items {
+		i := &p.Items[n]
+		i.Rank, i.By = n+1, i.Step.Planned
+		if i.By.IsZero() {
+			i.By = i.Due
+		}
+		i.Replace = replacements(*i)
+		if i.Cost.Amount == 0 {
+			p.Uncosted++
+			continue
+		}
+		sums[i.Cost.Currency] += i.Cost.Amount
+	}
+	for currency, amount := range sums {
+		p.Costs = append(p.Costs, Cost{currency, amount})
+	}
+	slices.SortFunc(p.Costs, func(a, b Cost) int { return strings.Compare(a.Currency, b.Currency) })
+}
+
+// comparePlan says what comes first: what is not waived, then by force of the
+// rule, sensitivity of the site, core network, exposure, day due, age.
+func comparePlan(a, b PlanItem) int {
+	for _, d := range []int{
+		one(a.Waived) - one(b.Waived),
+		b.Force.Rank() - a.Force.Rank(),
+		classRank(b.Class) - classRank(a.Class),
+		one(b.Network == NetworkCore) - one(a.Network == NetworkCore),
+		one(b.Exposure == estate.ExposureInternet) - one(a.Exposure == estate.ExposureInternet),
+		compareDue(a.Due, b.Due),
+		a.Oldest.Compare(b.Oldest),
+		strings.Compare(a.Name, b.Name),
+		strings.Compare(a.Device, b.Device),
+	} {
+		if d != 0 {
+			return d
+		}
+	}
+	return 0
+}
+
+func classRank(c SiteClass) int {
+	switch c {
+	case SiteSensitive:
+		return 2
+	case SiteOrdinary:
+		return 0
+	}
+	return 1
+}
+
+// compareDue puts what has a day before what has none.
+func compareDue(a, b time.Time) int {
+	if a.IsZero() != b.IsZero() {
+		return one(a.IsZero()) - one(b.IsZero())
+	}
+	return a.Compare(b)
+}
+
+// replacements finds makers whose device the same clauses would not catch, in
+// the same body's hands. It asks once for each set of clauses and body.
+func (b *Book) replacements(c *Catalogue) func(PlanItem) []string {
+	on := day(b.now())
+	sellers := c.makers.Sellers(on)
+	known := map[string][]string{}
+	cache := c.NewCache()
+	return func(i PlanItem) []string {
+		var clauses []string
+		for _, f := range i.Findings {
+			clauses = append(clauses, f.Clause)
+		}
+		slices.Sort(clauses)
+		k := i.Body + " " + strings.Join(clauses, " ")
+		if found, ok := known[k]; ok {
+			return found
+		}
+		found := []string{}
+		for _, m := range sellers {
+			if m != i.Maker && !catches(cache, m, i.Body, clauses, on) {
+				found = append(found, m)
+			}
+		}
+		known[k] = found
+		return found
+	}
+}
+
+// catches says whether any of the clauses asks, or may ask, something of a
+// maker's device where it asks most.
+func catches(cache *Cache, maker, body string, clauses []string, on time.Time) bool {
+	for _, class := range []SiteClass{SiteSensitive, SiteOrdinary} {
+		verdicts := cache.Judge(Case{
+			Maker: maker, Confidence: estate.Identified, Kind: estate.KindCamera, Body: body, SiteClass: class, Network: NetworkCore,
+			Purposes: purposesOf(cache.c), Certificates: []string{}, On: on,
+		})
+		for _, v := range verdicts {
+			if v.Force != None && slices.Contains(clauses, v.Clause) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func purposesOf(c *Catalogue) []string {
+	var all []string
+	for _, p := range c.header.Purposes {
+		all = append(all, p.ID)
+	}
+	return all
+}
+
+// PlanStep records what a person planned for a device: when, at what cost,
+// what comes in its place. It replaces what was planned before.
+func (b *Book) PlanStep(ctx context.Context, s Step) error {
+	switch {
+	case s.Device == "" || strings.TrimSpace(s.By) == "":
+		return fmt.Errorf("plan step: %w", invalid("device", "want the device, and who plans"))
+	case s.Cost < 0 || s.Cost > 1e14 || s.Cost > 0 && len(s.Currency) != 3:
+		return fmt.Errorf("plan step: %w", invalid("cost", "want an amount that is not negative, with its currency"))
+	case len(s.Replacement) > maxName || len(s.Note) > maxText:
+		return fmt.Errorf("plan step: %w", invalid("note", "want at most 200 bytes of replacement and 4000 of note"))
+	}
+	if _, err := b.estate.Device(ctx, estate.DeviceID(s.Device)); err != nil {
+		return fmt.Errorf("plan step: %w", err)
+	}
+	s.Changed = b.now().UTC()
+	if err := b.db.Tx(ctx, func(tx *sql.Tx) error { return upsertStep(ctx, tx, s) }); err != nil {
+		return fmt.Errorf("plan step: %w", err)
+	}
+	b.tell()
+	return nil
+}
