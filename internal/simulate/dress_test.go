@@ -257,6 +257,9 @@ func TestStreet(t *testing.T) {
 }
 
 func TestStreetsThatCannotBe(t *testing.T) {
+	if _, err := NewStreet(StreetOptions{Network: netip.MustParsePrefix("127.0.20.0/24"), Faces: []string{"drip", "hostile", "poker"}}); err == nil || !strings.Contains(err.Error(), `face "poker"`) {
+		t.Errorf("unknown face: %v", err)
+	}
 	for _, tt := range []struct {
 		network string
 		devices int

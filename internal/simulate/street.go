@@ -14,6 +14,11 @@ type StreetOptions struct {
 	// spread over it evenly, the other addresses dead. Required.
 	Network netip.Prefix
 
+	// Faces are what they wear in turn, by name: see package faces. Empty means
+	// those of the town, without the one that opens no port. "drip" and
+	// "hostile" are for tests of who must not fall for them.
+	Faces []string
+
 	// Devices is how many there are; faces repeat. Zero means 24.
 	Devices int
 
@@ -48,14 +53,9 @@ func NewStreet(o StreetOptions) (*Street, error) {
 		return nil, err
 	}
 	s := &Street{o: o, ready: make(chan struct{})}
-	var names []string
-	for _, p := range posts() {
-		names = append(names, p.face)
-	}
-	for _, other := range others() {
-		if w[other[0]].Ports != nil { // who has no port cannot be told from a dead address
-			names = append(names, other[0])
-		}
+	names := o.Faces
+	if len(names) == 0 {
+		names = streetFaces(w)
 	}
 	for i := range o.Devices {
 		r, err := newResident(w, names[i%len(names)], i/len(names), nil)
@@ -67,6 +67,21 @@ func NewStreet(o StreetOptions) (*Street, error) {
 		s.residents = append(s.residents, r)
 	}
 	return s, nil
+}
+
+// streetFaces are those of the town that open a port: who opens none cannot be
+// told from a dead address.
+func streetFaces(w wardrobe) []string {
+	var names []string
+	for _, p := range posts() {
+		names = append(names, p.face)
+	}
+	for _, o := range others() {
+		if len(w[o[0]].Ports) > 0 {
+			names = append(names, o[0])
+		}
+	}
+	return names
 }
 
 // address is where the i-th device lives.

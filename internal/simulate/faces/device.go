@@ -155,6 +155,10 @@ func (d *Device) Listen(ctx context.Context) error {
 		switch p.Name {
 		case "quiet":
 			handle = quiet
+		case "drip":
+			handle = drip
+		case "flood":
+			handle = flood
 		case "https":
 			if secure == nil {
 				cert, err := d.certificate()
@@ -303,7 +307,7 @@ func (d *Device) words() []string {
 		"{http}", strconv.Itoa(d.port("http", 80)), "{https}", strconv.Itoa(d.port("https", 443)),
 		"{host}", d.hostPort("http"), "{onvif}", d.base() + d.face.ONVIF.Device,
 		"{date}", now.Format("Mon, 02 Jan 2006 15:04:05 GMT"),
-		"{rtspdate}", now.Format("Mon, Jan 02 2006 15:04:05 GMT"),
+		"{junk}", junk, "{rtspdate}", now.Format("Mon, Jan 02 2006 15:04:05 GMT"),
 		"{boot}", clock.Add(-time.Since(d.began)).Format(time.DateTime),
 	}
 }

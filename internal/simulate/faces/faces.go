@@ -8,7 +8,8 @@
 // invented here; models, serial numbers and addresses only have the right shape.
 //
 //	-- truth --        what the device really is; tests and benchmarks compare with it
-//	-- ports --        http, https, onvif, rtsp, and quiet ports that accept and say nothing
+//	-- ports --        http, https, onvif, rtsp, and quiet ports that accept and say nothing;
+//	                   drip and flood answer without end
 //	-- rtsp --         realm, challenges, Public and headers of its RTSP server
 //	-- sdp --          lines that it adds to a description; sdp-video: to the video's
 //	-- web --          how its pages ask for a password
@@ -50,7 +51,8 @@ type Truth struct {
 }
 
 // Port is one that a device opens, by what it speaks there: "http", "https",
-// "onvif" (HTTP on a port of its own), "rtsp", "quiet", and over UDP
+// "onvif" (HTTP on a port of its own), "rtsp", "quiet", "drip" and "flood" (see
+// hostile.go), and over UDP
 // "wsdiscovery", "sadp", "dhip", "ssdp", "mdns".
 type Port struct {
 	Name   string `json:"name"`

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -125,7 +124,9 @@ func (d *Device) page(p Page, headOnly bool) []byte {
 	case "{jpeg}":
 		body = still(d.face.Name)
 	default:
-		body = []byte(d.fill(p.Body))
+		if body = bomb(strings.TrimSpace(p.Body)); body == nil {
+			body = []byte(d.fill(p.Body))
+		}
 	}
 	head := make([]string, len(p.Head))
 	for i, line := range p.Head {
@@ -134,11 +135,14 @@ func (d *Device) page(p Page, headOnly bool) []byte {
 	return finish(head, body, headOnly)
 }
 
-// finish adds the length and joins an answer.
+// finish adds the length, unless the face tells one, and joins an answer.
 func finish(head []string, body []byte, headOnly bool) []byte {
 	var b bytes.Buffer
 	b.WriteString(strings.Join(head, "\r\n"))
-	fmt.Fprintf(&b, "\r\nContent-Length: %s\r\n\r\n", strconv.Itoa(len(body)))
+	if !strings.Contains(b.String(), "\r\nContent-Length:") {
+		b.WriteString("\r\nContent-Length: " + strconv.Itoa(len(body)))
+	}
+	b.WriteString("\r\n\r\n")
 	if !headOnly {
 		b.Write(body)
 	}

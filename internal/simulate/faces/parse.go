@@ -161,8 +161,8 @@ func (f *Face) port(key, value string) error {
 		}
 		f.Ports = append(f.Ports, Port{Name: key, Number: int(n)})
 	}
-	if !slices.Contains([]string{"http", "https", "onvif", "rtsp", "quiet"}, key) {
-		return fmt.Errorf("key %q: want http, https, onvif, rtsp or quiet", key)
+	if !slices.Contains([]string{"http", "https", "onvif", "rtsp", "quiet", "drip", "flood"}, key) {
+		return fmt.Errorf("key %q: want http, https, onvif, rtsp, quiet, drip or flood", key)
 	}
 	return nil
 }
