@@ -24,6 +24,7 @@ type assignment struct {
 	Username  string
 	Password  camera.Secret
 	Transport camera.Transport
+	Pin       string // of the only certificate taken on rtsps; "": as the system's authorities say
 	Record    bool
 	Audio     bool
 	// Readers are the recipients the site's day keys are sealed to, joined by
@@ -142,7 +143,7 @@ func (f *fleet) assignments(ctx context.Context) (map[archive.StreamID]assignmen
 			id := archive.StreamID{Site: c.Site, Camera: c.ID, Stream: s.Name}
 			want[id] = assignment{
 				ID: id, URL: c.Address(s), Username: c.Username, Password: camera.Secret(c.Password.Reveal()),
-				Transport: camera.Transport(c.Transport), Record: s.Record, Audio: c.RecordAudio,
+				Transport: camera.Transport(c.Transport), Pin: c.Pin, Record: s.Record, Audio: c.RecordAudio,
 				Readers: joinLines(readers),
 			}
 		}
@@ -181,6 +182,7 @@ func (f *fleet) start(a assignment) (*channel, error) {
 	var err error
 	c.camera, err = camera.New(camera.Options{
 		URL: a.URL, Username: a.Username, Password: a.Password, Transport: a.Transport, Stream: c.stream,
+		TLS: camera.TLS{Pin: a.Pin},
 		Log: f.log.With("camera", a.ID.Camera, "stream", a.ID.Stream),
 		Report: func(s camera.State) {
 			c.mu.Lock()

@@ -82,6 +82,9 @@ type State struct {
 	Since  time.Time    // when Phase began
 	Next   time.Time    // when the next connection is tried; only while Waiting
 
+	// Certificate is what was refused, while Reason is media.Untrusted.
+	Certificate *Certificate
+
 	Transport    string // how media travels: tcp, udp, http; with "+tls" over TLS
 	Video, Audio *media.Format
 

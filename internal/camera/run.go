@@ -99,6 +99,7 @@ func (c *Camera) Run(ctx context.Context) error {
 // wait says why the connection ended and sleeps before the next.
 func (c *Camera) wait(ctx context.Context, err error) {
 	reason := c.reasonOf(err)
+	c.state.Certificate = refused(err)
 	c.breakRun(reason)
 	if c.otherWay(err) {
 		return
@@ -150,6 +151,9 @@ func (c *Camera) enter(p Phase, reason media.Reason, detail string) {
 		c.state.Since = time.Now()
 	}
 	c.state.Phase, c.state.Reason, c.state.Detail = p, reason, detail
+	if p == Live {
+		c.state.Certificate = nil
+	}
 	if p != Live {
 		c.state.FPS, c.state.Kbps = 0, 0
 	}
@@ -185,6 +189,8 @@ var (
 func (c *Camera) reasonOf(err error) media.Reason {
 	var status *rtsp.StatusError
 	switch {
+	case refused(err) != nil:
+		return media.Untrusted
 	case errors.Is(err, rtsp.ErrLogin):
 		return media.WrongPassword
 	case errors.Is(err, errUnsupported), errors.Is(err, rtsp.ErrTransport):

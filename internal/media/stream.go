@@ -16,6 +16,7 @@ const (
 	Connecting     Reason = "connecting"      // no connection yet, or again
 	Refused        Reason = "refused"         // the address does not answer, or refuses
 	WrongPassword  Reason = "wrong-password"  // the camera does not take the login
+	Untrusted      Reason = "untrusted"       // the camera shows a certificate that nobody said is its own
 	NotFound       Reason = "not-found"       // the camera knows no such stream
 	Unsupported    Reason = "unsupported"     // nothing in the stream that we can carry
 	ConnectionLost Reason = "connection-lost" // the connection broke

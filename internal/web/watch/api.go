@@ -43,6 +43,7 @@ type cameraInfo struct {
 	Name    string       `json:"name"`
 	Site    string       `json:"site"`
 	Enabled bool         `json:"enabled"`
+	Pin     string       `json:"pin,omitempty"` // SHA-256 of the certificate that is trusted
 	Streams []streamInfo `json:"streams"`
 }
 
@@ -59,10 +60,21 @@ type streamInfo struct {
 	Reason    string  `json:"reason"`
 	Recording bool    `json:"recording"`
 
+	Certificate *certificateInfo `json:"certificate,omitempty"` // that was refused
+
 	detail    string
 	next      time.Time
 	transport string
 	lost      uint64
+}
+
+// certificateInfo is a certificate that a camera showed and that is not trusted.
+type certificateInfo struct {
+	SHA256    string `json:"sha256"`
+	Subject   string `json:"subject"`
+	Issuer    string `json:"issuer"`
+	NotBefore int64  `json:"not_before"`
+	NotAfter  int64  `json:"not_after"`
 }
 
 func milli(t time.Time) int64 {
@@ -73,7 +85,7 @@ func milli(t time.Time) int64 {
 }
 
 func (w *Watch) info(c estate.Camera) cameraInfo {
-	info := cameraInfo{ID: c.ID, Name: c.Name, Site: c.Site, Enabled: c.Enabled, Streams: []streamInfo{}}
+	info := cameraInfo{ID: c.ID, Name: c.Name, Site: c.Site, Enabled: c.Enabled, Pin: c.Pin, Streams: []streamInfo{}}
 	for _, s := range c.Streams {
 		info.Streams = append(info.Streams, w.streamInfo(c, s))
 	}
@@ -102,6 +114,9 @@ func (w *Watch) streamInfo(c estate.Camera, s estate.StreamConfig) streamInfo {
 	}
 	if state.Audio != nil {
 		info.Audio = state.Audio.Codec.String()
+	}
+	if k := state.Certificate; k != nil {
+		info.Certificate = &certificateInfo{k.SHA256, k.Subject, k.Issuer, milli(k.NotBefore), milli(k.NotAfter)}
 	}
 	switch {
 	case state.Phase != camera.Live:
@@ -162,6 +177,7 @@ type cameraForm struct {
 	Enabled   *bool   `json:"enabled"`
 	Record    *bool   `json:"record"`
 	RecordSub *bool   `json:"record_sub"`
+	Pin       *string `json:"pin"`
 	MaxHours  *int64  `json:"max_age_hours"`
 	MaxBytes  *int64  `json:"max_bytes"`
 }
@@ -179,6 +195,7 @@ func (f cameraForm) apply(c *estate.Camera) {
 	set(&c.RecordAudio, f.Audio)
 	set(&c.Enabled, f.Enabled)
 	set(&c.Retention.MaxBytes, f.MaxBytes)
+	set(&c.Pin, f.Pin)
 	if f.MaxHours != nil {
 		c.Retention.MaxAge = time.Duration(min(*f.MaxHours, 24*365*100)) * time.Hour
 	}

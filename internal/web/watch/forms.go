@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/watchward/watchward/internal/access"
-	"github.com/watchward/watchward/internal/camera"
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/seal"
 	"github.com/watchward/watchward/internal/web"
@@ -144,7 +143,7 @@ func (w *Watch) editForm(r *http.Request, c estate.Camera) (editData, error) {
 	d := editData{
 		ID: c.ID, Sites: sites, Lost: c.PasswordLost,
 		Form: map[string]string{
-			"name": c.Name, "site": c.Site, "username": c.Username, "transport": c.Transport,
+			"name": c.Name, "site": c.Site, "username": c.Username, "transport": c.Transport, "pin": fingerprint(c.Pin),
 			"days": days(c.Retention.MaxAge), "gigabytes": gigabytes(c.Retention.MaxBytes), "url": "", "sub_url": "",
 		},
 		On: map[string]bool{"enabled": c.Enabled, "audio": c.RecordAudio, "record": true, "record_sub": true},
@@ -185,47 +184,6 @@ func (w *Watch) editCamera(rw http.ResponseWriter, r *http.Request) error {
 	w.log.Info("camera changed", "camera", c.ID, "user", web.From(r).User().Name)
 	http.Redirect(rw, r, "/cameras/"+c.ID+"/check", http.StatusSeeOther)
 	return nil
-}
-
-// checkTime is how long the result page waits for the camera to say something.
-const checkTime = 8 * time.Second
-
-// showCheck waits until the camera has answered, one way or the other, and
-// shows what it said: the test of an address somebody has just typed.
-func (w *Watch) showCheck(rw http.ResponseWriter, r *http.Request) error {
-	c, err := w.camera(r, access.ChangeCameras)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), checkTime)
-	defer cancel()
-	w.settle(ctx, c)
-	return w.render(rw, r, "check", http.StatusOK, w.view(c))
-}
-
-// settle waits while streams that should run are still connecting.
-func (w *Watch) settle(ctx context.Context, c estate.Camera) {
-	if !c.Enabled {
-		return
-	}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		waiting := false
-		for _, s := range c.Streams {
-			info := w.streamInfo(c, s)
-			settled := info.Live() && info.Codec != "" || info.State == string(camera.Waiting)
-			waiting = waiting || !settled
-		}
-		if !waiting {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 func (w *Watch) showRemove(rw http.ResponseWriter, r *http.Request) error {

@@ -19,6 +19,7 @@ var cameraActs = map[string]access.Act{
 	"GET /cameras/{id}/edit":    access.ChangeCameras,
 	"POST /cameras/{id}/edit":   access.ChangeCameras,
 	"GET /cameras/{id}/check":   access.ChangeCameras,
+	"POST /cameras/{id}/trust":  access.ChangeCameras,
 	"GET /cameras/{id}/remove":  access.ChangeCameras,
 	"POST /cameras/{id}/remove": access.ChangeCameras,
 

@@ -30,6 +30,7 @@ func (w *Watch) pageRoutes() {
 	h("GET /cameras/{id}/edit", change, w.showEdit)
 	h("POST /cameras/{id}/edit", change, w.editCamera)
 	h("GET /cameras/{id}/check", change, w.showCheck)
+	h("POST /cameras/{id}/trust", change, w.trustCertificate)
 	h("GET /cameras/{id}/remove", change, w.showRemove)
 	h("POST /cameras/{id}/remove", change, w.removeCamera)
 	h("GET /archive", web.For(access.SeeArchive), w.showArchive)
@@ -290,13 +291,13 @@ func (w *Watch) showNew(rw http.ResponseWriter, r *http.Request) error {
 func (w *Watch) newForm(r *http.Request) (editData, error) {
 	sites, err := w.o.Estate.Sites(r.Context())
 	return editData{
-		Sites: sites, Form: map[string]string{"transport": "auto", "name": "", "site": "", "url": "", "sub_url": "", "username": "", "days": "", "gigabytes": "", "site_new": ""},
+		Sites: sites, Form: map[string]string{"transport": "auto", "name": "", "site": "", "url": "", "sub_url": "", "username": "", "days": "", "gigabytes": "", "site_new": "", "pin": ""},
 		On: map[string]bool{"enabled": true, "record": true, "record_sub": true},
 	}, err
 }
 
 var (
-	formTexts  = []string{"name", "site", "url", "sub_url", "username", "transport", "days", "gigabytes", "site_new"}
+	formTexts  = []string{"name", "site", "url", "sub_url", "username", "transport", "days", "gigabytes", "site_new", "pin"}
 	formTicks  = []string{"enabled", "audio", "record", "record_sub"}
 	transports = []string{"auto", "tcp", "udp", "http"}
 )
@@ -316,7 +317,7 @@ func readCameraForm(r *http.Request, c *estate.Camera) (texts map[string]string,
 	user := texts["username"]
 	f := cameraForm{
 		Name: new(texts["name"]), Username: &user, Audio: new(on["audio"]), Enabled: new(on["enabled"]), Record: new(on["record"]), RecordSub: new(on["record_sub"]),
-		URL: new(texts["url"]), SubURL: new(texts["sub_url"]), Transport: new(texts["transport"]),
+		URL: new(texts["url"]), SubURL: new(texts["sub_url"]), Transport: new(texts["transport"]), Pin: new(texts["pin"]),
 	}
 	if c.ID == "" {
 		f.Site = new(texts["site"])
