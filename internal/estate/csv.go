@@ -1,15 +1,15 @@
 package estate
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/watchward/watchward/internal/estate/sheet"
 )
 
 // Bounds of a CSV import.
@@ -152,52 +152,44 @@ func readCSV(r io.Reader) ([]csvLine, []LineError, error) {
 	if len(body) > MaxCSVBytes {
 		return nil, []LineError{{1, invalid("file", "too-long", fmt.Sprint(MaxCSVBytes))}}, nil
 	}
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	if !utf8.Valid(body) {
-		body = latin1(body)
-	}
-	body = bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
-	body = bytes.ReplaceAll(body, []byte("\r"), []byte("\n"))
-	cr := csv.NewReader(bytes.NewReader(body))
-	cr.Comma = separator(body)
-	cr.FieldsPerRecord = -1
-	cr.TrimLeadingSpace = true
-	return scanCSV(cr)
+	rows, more := sheet.Read(body, MaxCSVLines+1)
+	return scanCSV(rows, more)
 }
 
-func scanCSV(cr *csv.Reader) (lines []csvLine, errs []LineError, err error) {
+func scanCSV(rows []sheet.Row, more bool) (lines []csvLine, errs []LineError, err error) {
 	columns := csvColumns
-	for first := true; ; first = false {
-		record, err := cr.Read()
-		if errors.Is(err, io.EOF) {
-			if len(lines) == 0 && len(errs) == 0 {
-				errs = append(errs, LineError{1, invalid("file", "missing", "")})
-			}
-			return lines, errs, nil
+	for i, row := range rows {
+		if row.Err != nil {
+			errs = append(errs, LineError{row.Line, invalid("file", "quotes", "")})
+			continue
 		}
-		if err != nil {
-			return lines, append(errs, csvError(err)), nil // quotes do not match: nothing after it means anything
-		}
-		line, _ := cr.FieldPos(0)
-		if first {
-			if named, err := header(record); err != nil {
-				return nil, []LineError{{line, err}}, nil
+		if i == 0 {
+			if named, err := header(row.Fields); err != nil {
+				return nil, []LineError{{row.Line, err}}, nil
 			} else if named != nil {
 				columns = named
 				continue
 			}
 		}
 		if len(lines)+len(errs) >= MaxCSVLines {
-			return lines, append(errs, LineError{line, invalid("file", "too-many-lines", fmt.Sprint(MaxCSVLines))}), nil
+			more = true
+			break
 		}
-		l, err := takeFields(line, columns, record)
+		l, err := takeFields(row.Line, columns, row.Fields)
 		switch {
 		case err != nil:
-			errs = append(errs, LineError{line, err})
+			errs = append(errs, LineError{row.Line, err})
 		case l.fields != nil:
 			lines = append(lines, l)
 		}
 	}
+	switch {
+	case more:
+		errs = append(errs, LineError{rows[len(rows)-1].Line, invalid("file", "too-many-lines", fmt.Sprint(MaxCSVLines))})
+	case len(lines) == 0 && len(errs) == 0:
+		errs = append(errs, LineError{1, invalid("file", "missing", "")})
+	}
+	return lines, errs, nil
 }
 
 func takeFields(line int, columns, record []string) (csvLine, error) {
@@ -216,14 +208,6 @@ func takeFields(line int, columns, record []string) (csvLine, error) {
 		l.fields[columns[i]] = field
 	}
 	return l, nil // without fields: an empty line
-}
-
-func csvError(err error) LineError {
-	var p *csv.ParseError
-	if errors.As(err, &p) {
-		return LineError{p.StartLine, invalid("file", "quotes", "")}
-	}
-	return LineError{1, err}
 }
 
 // header returns the columns when the first row names any.
@@ -261,26 +245,4 @@ func header(record []string) ([]string, error) {
 		}
 	}
 	return columns, nil
-}
-
-// separator is whichever of comma, semicolon and tab the first line has most
-// of: spreadsheets in much of Europe write semicolons.
-func separator(body []byte) rune {
-	first, _, _ := bytes.Cut(body, []byte("\n"))
-	best, most := ',', 0
-	for _, r := range ",;\t" {
-		if n := bytes.Count(first, []byte(string(r))); n > most {
-			best, most = r, n
-		}
-	}
-	return best
-}
-
-// latin1 reads what old spreadsheets write.
-func latin1(b []byte) []byte {
-	out := make([]byte, 0, len(b)+len(b)/8)
-	for _, c := range b {
-		out = utf8.AppendRune(out, rune(c))
-	}
-	return out
 }
