@@ -20,17 +20,20 @@ import (
 
 // CLI lists the commands. The order is the order of the help page.
 type CLI struct {
-	Run     RunCmd     `cmd:"" help:"Record cameras and serve the pages."`
-	Demo    DemoCmd    `cmd:"" help:"A simulated town, recorded and watched, in one command."`
-	Check   CheckCmd   `cmd:"" help:"Read a configuration file and say what run would do. Starts nothing."`
-	Keygen  KeygenCmd  `cmd:"" help:"Make an identity: what opens recordings."`
-	Unseal  UnsealCmd  `cmd:"" help:"Open sealed segments with an identity."`
-	Archive ArchiveCmd `cmd:"" help:"Check, list, hold and reindex what was recorded."`
-	Keys    KeysCmd    `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
-	Users   UsersCmd   `cmd:"" help:"List accounts; let somebody in again who is locked out."`
-	Judge   JudgeCmd   `cmd:"" help:"Say what each rule asks of each device of a list."`
-	Rules   RulesCmd   `cmd:"" help:"List, show and check the rules that devices are judged by."`
-	Version VersionCmd `cmd:"" help:"Say which Watchward this is and which formats it writes."`
+	Run      RunCmd      `cmd:"" help:"Record cameras and serve the pages."`
+	Demo     DemoCmd     `cmd:"" help:"A simulated town, recorded and watched, in one command."`
+	Check    CheckCmd    `cmd:"" help:"Read a configuration file and say what run would do. Starts nothing."`
+	Keygen   KeygenCmd   `cmd:"" help:"Make an identity: what opens recordings."`
+	Unseal   UnsealCmd   `cmd:"" help:"Open sealed segments with an identity."`
+	Archive  ArchiveCmd  `cmd:"" help:"Check, list, hold and reindex what was recorded."`
+	Keys     KeysCmd     `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
+	Users    UsersCmd    `cmd:"" help:"List accounts; let somebody in again who is locked out."`
+	Judge    JudgeCmd    `cmd:"" help:"Say what each rule asks of each device of a list."`
+	Rules    RulesCmd    `cmd:"" help:"List, show and check the rules that devices are judged by."`
+	Identify IdentifyCmd `cmd:"" help:"Say who made a device, from what it answered. Asks no network."`
+	Makers   MakersCmd   `cmd:"" help:"List makers; say what a badge can mean, and since when."`
+	Data     DataCmd     `cmd:"" help:"Import, sign and show the data that conclusions rest on."`
+	Version  VersionCmd  `cmd:"" help:"Say which Watchward this is and which formats it writes."`
 }
 
 // Help is shown below the list of commands.

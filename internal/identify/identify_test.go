@@ -127,7 +127,7 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, data := range []Data{{}, {Makers: graph}, {Fingerprints: set}, {Fingerprints: set.With(prints, nil), Makers: graph}, {Fingerprints: set.With(nil, []fingerprints.Prefix{{Bits: "001122", Maker: "nobody"}}), Makers: graph}} {
+	for _, data := range []Data{{}, {Makers: graph}, {Fingerprints: set}, {Fingerprints: set.With("x", prints, nil), Makers: graph}, {Fingerprints: set.With("x", nil, []fingerprints.Prefix{{Bits: "001122", Maker: "nobody"}}), Makers: graph}} {
 		if _, err := New(data); err == nil {
 			t.Errorf("New(%v) is content", data)
 		}
@@ -202,7 +202,7 @@ func TestObserve(t *testing.T) {
 		{KindISAPIDeviceInfo, "<!DOCTYPE x [<!ENTITY e \"boom\">]><a><![CDATA[x]]><!-- <model>no</model> --><model>&e;M</model></a>", "doc.model=&e;M"},
 		{KindMagicBox, "serialNumber=1\r\nvendor=Acme\r\n", "doc.serialnumber=1 doc.vendor=Acme"},
 		{KindSNMPWalk, "1.3.6.1.2.1.1.1.0|4|Descr\n.1.3.6.1.2.1.1.2.0 = OID: .1.3.6.1.4.1.368.4.1\n", "snmp.descr=Descr snmp.oid=1.3.6.1.4.1.368.4.1"},
-		{KindMAC, "0040.8C00.0001", "mac=00408C000001"},
+		{KindMAC, "0040.8C00.0001\n", "mac=00408C000001"},
 		{KindMAC, "not one", ""},
 		{KindOUIRTSPPath, `{"oui":["00:40:8C"],"rtsp_url":"rtsp://{{ip}}:{{port}}/a/{{n}}","default_rtsp_port":"554"}`, "mac=00408C path=/a/{{n}} uri.port=554"},
 		{KindTLSCertificate, "subject: CN=a\nissuer: CN=b\n", "tls.subject=CN=a tls.issuer=CN=b"},

@@ -203,7 +203,7 @@ func readXiongmai34569(o *observations, value string) {
 // made up (the second bit of its first byte) tells nothing.
 func readMAC(o *observations, value string) {
 	var digits strings.Builder
-	for _, r := range strings.ToUpper(value) {
+	for _, r := range strings.ToUpper(strings.TrimSpace(value)) {
 		if strings.ContainsRune("0123456789ABCDEF", r) {
 			digits.WriteRune(r)
 		} else if !strings.ContainsRune(":-. ", r) {

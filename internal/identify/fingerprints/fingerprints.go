@@ -141,9 +141,10 @@ func (s *Set) Prefix(digits string) (Prefix, bool) {
 }
 
 // With returns the set with more fingerprints and prefixes, which replace those
-// of the same ID. It is how an operator's own imports are added.
-func (s *Set) With(prints []Fingerprint, prefixes []Prefix) *Set {
-	next := &Set{version: s.version, prefixes: make(map[string]Prefix, len(s.prefixes)+len(prefixes))}
+// of the same ID. Its version says what was added. It is how an operator's own
+// imports come in.
+func (s *Set) With(what string, prints []Fingerprint, prefixes []Prefix) *Set {
+	next := &Set{version: s.version + " and " + what, prefixes: make(map[string]Prefix, len(s.prefixes)+len(prefixes))}
 	replaced := make(map[string]bool, len(prints))
 	for _, p := range prints {
 		replaced[p.ID] = true

@@ -91,7 +91,8 @@ func readAll(dir fs.FS, name string) ([]byte, error) {
 	return text, nil
 }
 
-// Parse reads one file. Its name is the maker's ID.
+// Parse reads one file. Its name is the ID of the maker, unless a fingerprint
+// has a line "maker".
 //
 // A line "[name]" begins a fingerprint; the lines after it are a word, white
 // space, and its value to the end of the line. "#" at a line's beginning is a
@@ -158,6 +159,8 @@ func (f *Fingerprint) set(word, value string) (err error) {
 		return fmt.Errorf("%q says nothing", word)
 	}
 	switch word {
+	case "maker":
+		f.Maker = value
 	case "only":
 		f.Only = strings.Fields(value)
 	case "look":
@@ -189,7 +192,7 @@ func (f *Fingerprint) set(word, value string) (err error) {
 	case "no":
 		f.No, err = example(f.No, value)
 	default:
-		return fmt.Errorf("word %q: want only, look, match, and, unless, grade, family, kind, brand, model, firmware, serial, source, yes or no", word)
+		return fmt.Errorf("word %q: want maker, only, look, match, and, unless, grade, family, kind, brand, model, firmware, serial, source, yes or no", word)
 	}
 	return err
 }
@@ -244,24 +247,36 @@ func (s *Set) readPrefixes(dir fs.FS) error {
 	if err != nil {
 		return err
 	}
+	list, err := ParsePrefixes(prefixFile, text)
+	for _, p := range list {
+		s.prefixes[p.Bits] = p
+	}
+	return err
+}
+
+// ParsePrefixes reads a table of prefixes; file is its name in errors.
+func ParsePrefixes(file string, text []byte) ([]Prefix, error) {
 	r := csv.NewReader(bytes.NewReader(text))
 	rows, err := r.ReadAll()
 	if err != nil {
-		return fmt.Errorf("read %q: %w", prefixFile, err)
+		return nil, fmt.Errorf("read %q: %w", file, err)
 	}
 	if len(rows) == 0 || strings.Join(rows[0], ",") != prefixHead {
-		return fmt.Errorf("read %q: want the columns %q", prefixFile, prefixHead)
+		return nil, fmt.Errorf("read %q: want the columns %q", file, prefixHead)
 	}
-	var errs []error
+	var (
+		list []Prefix
+		errs []error
+	)
 	for i, row := range rows[1:] {
 		p := Prefix{Bits: row[0], Maker: row[1], Owner: row[2], Mixed: row[3] == "yes"}
 		if !prefixDigits.MatchString(p.Bits) || p.Maker == "" {
-			errs = append(errs, fmt.Errorf("%s line %d: prefix %q of maker %q: want 6, 7 or 9 digits 0-9 A-F, and a maker", prefixFile, i+2, p.Bits, p.Maker))
+			errs = append(errs, fmt.Errorf("%s line %d: prefix %q of maker %q: want 6, 7 or 9 digits 0-9 A-F, and a maker", file, i+2, p.Bits, p.Maker))
 			continue
 		}
-		s.prefixes[p.Bits] = p
+		list = append(list, p)
 	}
-	return errors.Join(errs...)
+	return list, errors.Join(errs...)
 }
 
 var prefixDigits = regexp.MustCompile(`^([0-9A-F]{6}|[0-9A-F]{7}|[0-9A-F]{9})$`)

@@ -187,7 +187,8 @@ func (g *Graph) Rebadges(brand string) bool {
 	return false
 }
 
-// Owners says who controlled a maker on a day, directly.
+// Owners says who controlled a maker on a day, directly. The zero time asks for
+// all of history.
 func (g *Graph) Owners(maker string, on time.Time) []Owner {
 	var found []Owner
 	for _, o := range g.owners[maker] {
@@ -200,7 +201,8 @@ func (g *Graph) Owners(maker string, on time.Time) []Owner {
 
 // Affiliates are the makers in the same hands on a day: its owners and theirs,
 // and whom it and they control. Rules of the United States reach "any subsidiary
-// or affiliate". Sorted, without the maker itself.
+// or affiliate". Sorted, without the maker itself. The zero time asks for all of
+// history.
 func (g *Graph) Affiliates(maker string, on time.Time) []Maker {
 	seen := map[string]bool{maker: true}
 	for queue := []string{maker}; len(queue) > 0; queue = queue[1:] {
