@@ -63,6 +63,8 @@ var doors = map[string][]string{
 	"github.com/pion/webrtc":          {"internal/live"},
 	"github.com/coder/websocket":      {"internal/live"},
 	"github.com/pion/sdp":             {"internal/camera", "internal/live", "internal/simulate"},
+	"github.com/coreos/go-oidc":       {"internal/access"},
+	"golang.org/x/oauth2":             {"internal/access"},
 	"github.com/go-webauthn/webauthn": {"internal/access"},
 	"github.com/alecthomas/kong":      {"cmd/watchward"},
 	"github.com/chromedp/chromedp":    {},

@@ -43,6 +43,7 @@ type Config struct {
 	Hosts []string `json:"hosts"`
 
 	TLS  TLSConfig  `json:"tls"`
+	SSO  SSOConfig  `json:"sso"`
 	Live LiveConfig `json:"live"`
 	Log  LogConfig  `json:"log"`
 }
@@ -143,7 +144,7 @@ func LoadConfig(path string) (Config, error) {
 		return c, fmt.Errorf("configuration %s%w", path, err)
 	}
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&c.Data, &c.TLS.Cert, &c.TLS.Key} {
+	for _, p := range []*string{&c.Data, &c.TLS.Cert, &c.TLS.Key, &c.SSO.ClientSecretFile} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -192,7 +193,7 @@ func (c Config) Validate() error {
 	if !slices.Contains(logFormats, c.Log.Format) {
 		wrong("log.format: %q: want one of %s", c.Log.Format, strings.Join(logFormats, ", "))
 	}
-	errs = append(errs, c.TLS.validate(c.ResolveTLS(), isLoopback(host)))
+	errs = append(errs, c.TLS.validate(c.ResolveTLS(), isLoopback(host)), c.SSO.validate())
 	return errors.Join(errs...)
 }
 

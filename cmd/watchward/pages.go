@@ -64,7 +64,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	}
 	o := web.Options{
 		Access: h.access, Listen: h.cfg.Listen, TLS: webTLS(h.cfg), Hosts: h.cfg.Hosts,
-		Version: readVersion().Version, Log: h.log, Scopes: h.scopes,
+		Version: readVersion().Version, Log: h.log, Scopes: h.scopes, SSOName: h.cfg.SSO.Name,
 	}
 	if seed != nil {
 		o.Demo = &web.Demo{Archive: filepath.Join(h.cfg.Data, "archive"), Keys: filepath.Join(h.cfg.Data, "keys")}

@@ -118,7 +118,11 @@ func build(ctx context.Context, cfg Config, seed *demoSeed) (_ *house, err error
 	if h.database, err = db.Open(ctx, filepath.Join(cfg.Data, "watchward.db")); err != nil {
 		return nil, err
 	}
-	if h.access, err = access.Open(ctx, access.Options{DB: h.database}); err != nil {
+	sso, err := cfg.SSO.open()
+	if err != nil {
+		return nil, err
+	}
+	if h.access, err = access.Open(ctx, access.Options{DB: h.database, SSO: sso}); err != nil {
 		return nil, err
 	}
 	if h.estate, err = estate.Open(ctx, estate.Options{DB: h.database, Key: key, Gate: estate.NoRules{}}); err != nil {

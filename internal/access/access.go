@@ -133,6 +133,9 @@ type Options struct {
 	Idle time.Duration
 	// Life ends a session however it is used; zero means 7 days.
 	Life time.Duration
+
+	// SSO is the provider of single sign-on; nil means none.
+	SSO *Provider
 }
 
 // Access is safe for use by many goroutines.
@@ -144,7 +147,9 @@ type Access struct {
 	hasher *hasher
 	limits *limits
 
-	waiting waiting
+	ceremonies waiting[ceremony]
+	sso        *sso // nil: none is configured
+	journeys   waiting[journey]
 
 	mu      sync.Mutex
 	setup   Token // "" when none is open
@@ -162,6 +167,12 @@ func Open(ctx context.Context, o Options) (*Access, error) {
 		return nil, fmt.Errorf("open access: %w", err)
 	}
 	a := &Access{store: store{o.DB}, now: o.Now, idle: o.Idle, life: o.Life}
+	if o.SSO != nil {
+		if err := o.SSO.Check(); err != nil {
+			return nil, fmt.Errorf("open access: single sign-on: %w", err)
+		}
+		a.sso = &sso{Provider: o.SSO}
+	}
 	if a.now == nil {
 		a.now = time.Now
 	}

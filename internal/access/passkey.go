@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -19,8 +18,7 @@ import (
 // Bounds of ceremonies: what the browser has to answer, between two requests.
 const (
 	ceremonyLife = 5 * time.Minute
-	ceremonies   = 1024 // at once; the oldest goes
-	maxPasskeys  = 20   // of one user
+	maxPasskeys  = 20 // of one user
 )
 
 var (
@@ -55,51 +53,6 @@ type ceremony struct {
 	data  webauthn.SessionData
 	user  string // who is adding; "" for a login
 	ends  time.Time
-}
-
-// waiting holds ceremonies. An answer takes its own out: it counts once.
-type waiting struct {
-	mu  sync.Mutex
-	all map[string]ceremony
-}
-
-func (w *waiting) put(c ceremony, now time.Time) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.all == nil {
-		w.all = map[string]ceremony{}
-	}
-	for id, other := range w.all {
-		if !now.Before(other.ends) {
-			delete(w.all, id)
-		}
-	}
-	if len(w.all) >= ceremonies {
-		oldest := ""
-		for id, other := range w.all {
-			if oldest == "" || other.ends.Before(w.all[oldest].ends) {
-				oldest = id
-			}
-		}
-		delete(w.all, oldest)
-	}
-	id := newToken().Reveal()
-	w.all[id] = c
-	return id
-}
-
-func (w *waiting) take(id, user string, now time.Time) (ceremony, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c, ok := w.all[id]
-	if !ok || c.user != user {
-		return ceremony{}, ErrCeremony
-	}
-	delete(w.all, id)
-	if !now.Before(c.ends) {
-		return ceremony{}, ErrCeremony
-	}
-	return c, nil
 }
 
 // party is us, as browsers at an origin know us. Only who shows his screen lock
@@ -165,13 +118,23 @@ func (a *Access) ask(p *webauthn.WebAuthn, options any, data webauthn.SessionDat
 		return Question{}, err
 	}
 	now := a.now()
-	id := a.waiting.put(ceremony{party: p, data: data, user: user, ends: now.Add(ceremonyLife)}, now)
+	c := ceremony{party: p, data: data, user: user, ends: now.Add(ceremonyLife)}
+	id := a.ceremonies.put(c, now, func(c ceremony) time.Time { return c.ends })
 	return Question{Ceremony: id, Options: body}, nil
+}
+
+// answered takes out the ceremony that an answer belongs to.
+func (a *Access) answered(id, user string) (ceremony, error) {
+	c, ok := a.ceremonies.take(id)
+	if !ok || c.user != user || !a.now().Before(c.ends) {
+		return ceremony{}, ErrCeremony
+	}
+	return c, nil
 }
 
 // AddPasskey takes the browser's answer to [Access.AskNewPasskey].
 func (a *Access) AddPasskey(ctx context.Context, u User, id, name string, answer []byte) error {
-	c, err := a.waiting.take(id, u.ID, a.now())
+	c, err := a.answered(id, u.ID)
 	if err != nil {
 		return err
 	}
@@ -221,7 +184,7 @@ func (a *Access) AskPasskey(origin string) (Question, error) {
 // LoginPasskey takes the browser's answer to [Access.AskPasskey] and begins a
 // session. What is wrong with an answer is told to the log alone.
 func (a *Access) LoginPasskey(ctx context.Context, id string, answer []byte) (Session, error) {
-	c, err := a.waiting.take(id, "", a.now())
+	c, err := a.answered(id, "")
 	if err != nil {
 		return Session{}, err
 	}

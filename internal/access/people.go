@@ -116,6 +116,10 @@ func (a *Access) link(ctx context.Context, id string) (Token, error) {
 	if err != nil {
 		return "", err
 	}
+	// A password would go on letting in whom the provider no longer vouches for.
+	if external, err := a.store.isExternal(ctx, id); err != nil || external {
+		return "", errors.Join(err, ErrExternal)
+	}
 	link := newToken()
 	err = a.store.db.Tx(ctx, func(tx *sql.Tx) error {
 		return replaceLink(ctx, tx, u.ID, link, a.now().Add(LinkLife))

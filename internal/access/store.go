@@ -65,6 +65,12 @@ var schema = []string{
 		created BIGINT NOT NULL,
 		used    BIGINT NOT NULL
 	)`,
+	`CREATE TABLE access_external (
+		issuer  TEXT NOT NULL,
+		subject TEXT NOT NULL,
+		person  TEXT NOT NULL REFERENCES access_users (id) ON DELETE CASCADE,
+		PRIMARY KEY (issuer, subject)
+	)`,
 }
 
 // sessionsPerUser bounds the browsers one user is logged in with; the one
@@ -311,4 +317,30 @@ func (s store) setPassword(ctx context.Context, session Session, hash string) er
 			session.User.ID, session.Token.hash())
 		return err
 	})
+}
+
+// externalID is the account of who a provider calls subject, or "".
+func (s store) externalID(ctx context.Context, issuer, subject string) (string, error) {
+	var id string
+	err := s.db.QueryRow(ctx, `SELECT person FROM access_external WHERE issuer = $1 AND subject = $2`, issuer, subject).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+func (s store) insertExternal(ctx context.Context, u User, issuer, subject string) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := insertUser(ctx, tx, u, ""); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO access_external (issuer, subject, person) VALUES ($1, $2, $3)`, issuer, subject, u.ID)
+		return err
+	})
+}
+
+func (s store) isExternal(ctx context.Context, id string) (bool, error) {
+	var n int
+	err := s.db.QueryRow(ctx, `SELECT count(*) FROM access_external WHERE person = $1`, id).Scan(&n)
+	return n > 0, err
 }

@@ -14,7 +14,7 @@ import (
 func (w *Server) frameRoutes() (err error) {
 	for name, page := range map[string]**Page{
 		"login": &w.pages.login, "fault": &w.pages.fault, "users": &w.pages.users, "user": &w.pages.user,
-		"account": &w.pages.account, "invitation": &w.pages.invitation, "recover": &w.pages.recover,
+		"account": &w.pages.account, "invitation": &w.pages.invitation, "recover": &w.pages.recover, "entering": &w.pages.entering,
 	} {
 		if *page, err = w.Page(frameFiles, name+"/page.tmpl"); err != nil {
 			return err
@@ -43,6 +43,7 @@ type loginForm struct {
 	Name, Next string
 	Problem    string // key of a text, "" if none
 	Wait       int    // seconds
+	SSO        string // name of the single sign-on, "" if there is none
 }
 
 func (w *Server) showLogin(rw http.ResponseWriter, r *http.Request) error {
@@ -50,14 +51,14 @@ func (w *Server) showLogin(rw http.ResponseWriter, r *http.Request) error {
 		http.Redirect(rw, r, "/setup", http.StatusSeeOther)
 		return nil
 	}
-	return w.pages.login.Render(rw, r, http.StatusOK, loginForm{Next: localPath(r.URL.Query().Get("next"))})
+	return w.pages.login.Render(rw, r, http.StatusOK, loginForm{Next: localPath(r.URL.Query().Get("next")), SSO: w.ssoName()})
 }
 
 func (w *Server) login(rw http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(rw, r); err != nil {
 		return err
 	}
-	form := loginForm{Name: r.PostForm.Get("name"), Next: localPath(r.PostForm.Get("next"))}
+	form := loginForm{Name: r.PostForm.Get("name"), Next: localPath(r.PostForm.Get("next")), SSO: w.ssoName()}
 	s, err := w.o.Access.Login(r.Context(), form.Name, r.PostForm.Get("password"), r.RemoteAddr)
 	if err != nil {
 		return w.refuseLogin(rw, r, w.pages.login, form, "login.wrong", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/watchward/watchward/internal/web/locale"
 )
 
-//go:embed parts/layout.tmpl login/page.tmpl fault/page.tmpl users/page.tmpl user/page.tmpl account/page.tmpl invitation/page.tmpl recover/page.tmpl
+//go:embed parts/layout.tmpl login/page.tmpl fault/page.tmpl users/page.tmpl user/page.tmpl account/page.tmpl invitation/page.tmpl recover/page.tmpl entering/page.tmpl
 var frameFiles embed.FS
 
 // Page is a template within the layout. It defines "title" and "main", and

@@ -25,6 +25,8 @@ func (w *Server) peopleRoutes() {
 	w.Handle("POST /recover", Anyone, w.recoverAccount)
 	w.accountRoutes()
 	w.passkeyRoutes()
+	w.Handle("GET /login/sso", Anyone, w.startSSO)
+	w.Handle("GET /login/sso/back", Anyone, w.finishSSO)
 }
 
 // scopeOption is a place in a list to choose from.

@@ -244,3 +244,15 @@ func TestPeoplePagesHaveTheirTexts(t *testing.T) {
 		}
 	}
 }
+
+func TestSSORoutesWithoutAProvider(t *testing.T) {
+	w := newServer(t)
+	if body := bodyOf(t, serve(w, request("GET", "/login", nil))); strings.Contains(body, "/login/sso") {
+		t.Error("the login page offers what there is not")
+	}
+	for _, path := range []string{"/login/sso", "/login/sso/back?state=x&code=y"} {
+		if resp := serve(w, request("GET", path, nil)); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}

@@ -95,6 +95,9 @@ type Options struct {
 	// Nil: roles hold everywhere.
 	Scopes func(context.Context) ([]Scope, error)
 
+	// SSOName is what people call the single sign-on that access has.
+	SSOName string
+
 	Demo    *Demo  // nil: not a demo
 	Contact string // for security.txt: a mailto: or https: address; empty: none served
 	Version string
@@ -112,7 +115,7 @@ type Server struct {
 	explain []func(error) (Problem, bool)
 	styles  []string
 	assets  func() *assets
-	pages   struct{ login, fault, users, user, account, invitation, recover *Page }
+	pages   struct{ login, fault, users, user, account, invitation, recover, entering *Page }
 	scheme  scheme
 
 	ready chan struct{}

@@ -24,7 +24,7 @@ func TestNothingIsOpen(t *testing.T) {
 	anyone := map[string]bool{
 		"GET /assets/{name...}": true, "GET /favicon.ico": true, "GET /.well-known/security.txt": true, "GET /login": true, "POST /login": true,
 		"POST /logout": true, "GET /welcome/{token}": true, "POST /preferences": true, "GET /setup": true, "GET /setup/{token}": true, "POST /setup/{token}": true,
-		"GET /invitation/{token}": true, "POST /invitation/{token}": true, "GET /recover": true, "POST /recover": true, "POST /api/passkeys/ask": true, "POST /api/passkeys/login": true,
+		"GET /invitation/{token}": true, "POST /invitation/{token}": true, "GET /recover": true, "POST /recover": true, "POST /api/passkeys/ask": true, "POST /api/passkeys/login": true, "GET /login/sso": true, "GET /login/sso/back": true,
 	}
 	fill := strings.NewReplacer("{id}", "gate", "{stream}", "main", "{start}", fmt.Sprint(noon.Add(-3*time.Minute).UnixMilli()),
 		"{day}", "2030-06-01", "{session}", "x", "{$}", "")
