@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,6 +139,9 @@ func TestTheTownsDevices(t *testing.T) {
 			}
 		} else if d.Camera != "" {
 			t.Errorf("%s shows no video, but camera %q", d.ID, d.Camera)
+		}
+		if silent := d.Truth.Face == "mute" || d.Truth.Face == "nobody"; d.Truth.Silent != silent || (d.Truth.Says != "") != (d.Truth.Face == "liar") {
+			t.Errorf("%s: silent %t, says %q", d.ID, d.Truth.Silent, d.Truth.Says)
 		}
 		if !d.IP.IsLoopback() || d.Password == "" {
 			t.Errorf("%s: %+v", d.ID, d)
@@ -274,6 +278,42 @@ func TestStreetsThatCannotBe(t *testing.T) {
 		_, err := NewStreet(StreetOptions{Network: netip.MustParsePrefix(tt.network), Devices: tt.devices})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
+
+func TestFacesStayHome(t *testing.T) {
+	for _, addr := range []string{"0.0.0.0:0", "192.0.2.1:554", ":8554"} {
+		if _, err := New(Options{Faces: true, Addr: addr, Bitrate: -1}); err == nil || !strings.Contains(err.Error(), "must not pose") {
+			t.Errorf("faces at %q: %v", addr, err)
+		}
+	}
+}
+
+// BenchmarkStreet starts and stops a street of two hundred devices.
+func BenchmarkStreet(b *testing.B) {
+	network := netip.MustParsePrefix("127.0.20.0/24")
+	if !bindable(b.Context(), network.Addr().Next()) {
+		b.Skip("one loopback address only")
+	}
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		street, err := NewStreet(StreetOptions{Network: network, Devices: 200, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(b.Context())
+		done := make(chan error, 1)
+		go func() { done <- street.Run(ctx) }()
+		<-street.Ready()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "heap-MB")
+		stop()
+		if err := <-done; err != nil {
+			b.Fatal(err)
 		}
 	}
 }

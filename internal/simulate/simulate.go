@@ -132,7 +132,12 @@ func New(o Options) (*Town, error) {
 		return nil, fmt.Errorf("%d cameras: want 0 to %d", o.Cameras, maxCameras)
 	}
 	if o.Control != "" {
-		if err := loopbackOnly(o.Control); err != nil {
+		if err := loopbackOnly("control address", o.Control, "it asks for no login"); err != nil {
+			return nil, err
+		}
+	}
+	if o.Faces && o.Addr != "" {
+		if err := loopbackOnly("address", o.Addr, "cameras with faces must not pose as real ones on a network"); err != nil {
 			return nil, err
 		}
 	}
@@ -160,13 +165,14 @@ func New(o Options) (*Town, error) {
 
 const maxCameras = 2000
 
-func loopbackOnly(addr string) error {
+// loopbackOnly refuses an address that others could reach.
+func loopbackOnly(what, addr, why string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("control address %q: %w", addr, err)
+		return fmt.Errorf("%s %q: %w", what, addr, err)
 	}
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("control address %q: want a loopback address, because it asks for no login", addr)
+		return fmt.Errorf("%s %q: want a loopback address, because %s", what, addr, why)
 	}
 	return nil
 }

@@ -52,8 +52,7 @@ type Truth struct {
 
 // Port is one that a device opens, by what it speaks there: "http", "https",
 // "onvif" (HTTP on a port of its own), "rtsp", "quiet", "drip" and "flood" (see
-// hostile.go), and over UDP
-// "wsdiscovery", "sadp", "dhip", "ssdp", "mdns".
+// hostile.go), and over UDP "wsdiscovery", "sadp", "dhip", "ssdp", "mdns".
 type Port struct {
 	Name   string `json:"name"`
 	Number int    `json:"number"`
