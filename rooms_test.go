@@ -23,9 +23,10 @@ const module = "github.com/watchward/watchward"
 // rooms says which rooms each room may import. A subpackage that is not named
 // here belongs to its room, and may import it and what it may.
 var rooms = map[string][]string{
-	"internal/media": {},
-	"internal/seal":  {},
-	"internal/db":    {},
+	"internal/media":  {},
+	"internal/seal":   {},
+	"internal/db":     {},
+	"internal/ledger": {},
 	// simulate shares no code with what it tests; samples and boxes are media's.
 	"internal/simulate":  {"internal/media"},
 	"internal/camera":    {"internal/media"},
@@ -67,6 +68,9 @@ var doors = map[string][]string{
 	"golang.org/x/oauth2":             {"internal/access"},
 	"github.com/go-webauthn/webauthn": {"internal/access"},
 	"github.com/alecthomas/kong":      {"cmd/watchward"},
+	"github.com/transparency-dev":     {"internal/ledger"},
+	"golang.org/x/mod/sumdb":          {"internal/ledger"},
+	"k8s.io/klog":                     {"internal/ledger"}, // what tessera logs with
 	"github.com/chromedp/chromedp":    {},
 	"github.com/rogpeppe/go-internal": {},
 }

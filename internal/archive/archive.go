@@ -135,6 +135,9 @@ type Options struct {
 	Policy Policy           // may be changed later
 	Now    func() time.Time // nil means [time.Now]
 
+	// Journal is told of everything that happens, and of deletions before they
+	// do. Nil means that events wait in the index for one.
+	Journal Journal
 	// Keys is the keys folder, for [Archive.Check] alone. Empty means that day
 	// keys are not looked at.
 	Keys string

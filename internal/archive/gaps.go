@@ -52,7 +52,7 @@ func (a *Archive) addGap(ctx context.Context, g Gap) error {
 		if err := a.writeGap(ctx, p); err != nil {
 			return err
 		}
-		if err := a.x.insertGap(ctx, p); err != nil {
+		if err := a.x.insertGap(ctx, p, EnteredRecorded); err != nil {
 			return err
 		}
 	}

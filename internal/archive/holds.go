@@ -43,7 +43,10 @@ func (a *Archive) Hold(ctx context.Context, id StreamID, from, to time.Time, by,
 		_, err := tx.ExecContext(ctx, `INSERT INTO archive_holds
 			(id, site, camera, stream, from_us, to_us, held_by, why, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			name, id.Site, id.Camera, id.Stream, from.UnixMicro(), to.UnixMicro(), by, why, a.now().UnixMicro())
-		return err
+		if err != nil {
+			return err
+		}
+		return addEvent(ctx, tx, Event{What: HoldIn, Hold: Hold{ID: name, StreamID: id, From: from, To: to, By: by, Why: why}})
 	})
 	if err != nil {
 		return "", wrap("hold", id, err)
@@ -59,8 +62,10 @@ func (a *Archive) Release(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		gone, err = r.RowsAffected()
-		return err
+		if gone, err = r.RowsAffected(); gone == 0 || err != nil {
+			return err
+		}
+		return addEvent(ctx, tx, Event{What: HoldOut, Hold: Hold{ID: id}})
 	})
 	if err == nil && gone == 0 {
 		err = ErrNoHold
@@ -106,7 +111,7 @@ func (x *index) deletable(ctx context.Context, st stream, before time.Time, limi
 
 // expire marks segments as being deleted, unless a hold came in between, and
 // returns those that it marked.
-func (x *index) expire(ctx context.Context, st stream, list []Segment) (marked []Segment, err error) {
+func (x *index) expire(ctx context.Context, st stream, list []Segment, why string) (marked []Segment, err error) {
 	err = x.tx(ctx, "expire", func(tx *sql.Tx) error {
 		marked = nil
 		for _, seg := range list {
@@ -121,6 +126,9 @@ func (x *index) expire(ctx context.Context, st stream, list []Segment) (marked [
 			}
 			if n > 0 {
 				seg.State, seg.named = Expiring, seg.kind()
+				if err := addEvent(ctx, tx, Event{What: SegmentOut, Segment: seg, Why: why}); err != nil {
+					return err
+				}
 				marked = append(marked, seg)
 			}
 		}

@@ -25,6 +25,8 @@ type Archive struct {
 	changed    func(Health)
 	dayGone    func(site, camera, day string)
 	maxSegment time.Duration
+	journal    Journal
+	noting     sync.Mutex // held by who hands events to the journal
 
 	// dirty says that something was written since the last syncfs. Writers only
 	// look at it, mostly: it is the one word that cameras share.
@@ -60,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Archive, error) {
 	}
 	a := &Archive{
 		root: root, keys: o.Keys, fs: o.FS, x: x, log: o.Log, now: o.Now, policy: o.Policy,
-		changed: o.Changed, dayGone: o.DayGone, maxSegment: o.MaxSegment,
+		changed: o.Changed, dayGone: o.DayGone, maxSegment: o.MaxSegment, journal: o.Journal,
 		wake: make(chan struct{}, 1), open: map[partFile]*Pending{}, folders: map[folder]bool{},
 	}
 	if a.fs == nil {

@@ -223,7 +223,7 @@ func (a *Archive) advance(ctx context.Context, w *work) error {
 		}
 		w.step = stepRow
 	}
-	if err := a.x.insert(ctx, w.seg); err != nil {
+	if err := a.x.insert(ctx, w.seg, EnteredRecorded); err != nil {
 		return err
 	}
 	return nil

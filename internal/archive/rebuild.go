@@ -125,6 +125,11 @@ func (b *builder) add(ctx context.Context, files dayFiles, r *Recovery) error {
 			}
 			continue // two files with one beginning: the check names the other
 		}
+		seg := f.Segment
+		seg.Bytes = st.Size()
+		if err := addEvent(ctx, b.tx, Event{What: SegmentIn, Segment: seg, Why: EnteredRecovered}); err != nil {
+			return err
+		}
 		b.counts[n]++
 		b.volume[n] += st.Size()
 		r.Adopted++
@@ -135,6 +140,9 @@ func (b *builder) add(ctx context.Context, files dayFiles, r *Recovery) error {
 			return err
 		}
 		if _, err := b.gap.ExecContext(ctx, n, g.Start.UnixMicro(), g.End.UnixMicro(), g.Reason); err != nil {
+			return err
+		}
+		if err := addEvent(ctx, b.tx, Event{What: GapIn, Gap: g, Why: EnteredRecovered}); err != nil {
 			return err
 		}
 		r.Gaps++

@@ -176,6 +176,9 @@ func (a *Archive) mendSegments(ctx context.Context, streams []stream, day time.T
 			continue
 		}
 		if ok { // a row for another name: what lies on the disk is right
+			if err := a.x.addEvents(ctx, Event{What: SegmentOut, Segment: row, Why: OutRenamed}); err != nil {
+				return err
+			}
 			if err := a.x.remove(ctx, f.StreamID, []Segment{row}, nil); err != nil {
 				return err
 			}
@@ -235,7 +238,7 @@ func (a *Archive) adopt(ctx context.Context, s Segment, r *Recovery) error {
 	if err := a.syncDir(path.Dir(s.Name())); err != nil {
 		return err
 	}
-	if err := a.x.insert(ctx, s); err != nil {
+	if err := a.x.insert(ctx, s, EnteredRecovered); err != nil {
 		return err
 	}
 	if s.State == Torn {
@@ -344,6 +347,9 @@ func (a *Archive) clearGaps(ctx context.Context, s Segment) error {
 	if err != nil {
 		return err
 	}
+	if err := a.noteGapsGone(ctx, gaps, OutRecorded); err != nil {
+		return err
+	}
 	for _, g := range gaps {
 		if err := a.dropGap(ctx, g); err != nil {
 			return err
@@ -407,7 +413,7 @@ func (a *Archive) adoptGap(ctx context.Context, g Gap, r *Recovery) error {
 		if err := a.syncDir(path.Dir(g.Name())); err != nil {
 			return err
 		}
-		return a.x.insertGap(ctx, g)
+		return a.x.insertGap(ctx, g, EnteredRecovered)
 	}
 	if err := a.addGap(ctx, g); err != nil {
 		return err

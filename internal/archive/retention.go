@@ -113,7 +113,7 @@ func (a *Archive) deleteBefore(ctx context.Context, s stream, t time.Time) error
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := a.expire(ctx, s, list); err != nil {
+		if err := a.expire(ctx, s, list, OutAge); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (a *Archive) shrink(ctx context.Context, streams []stream, most int64) erro
 	if have <= most {
 		return nil
 	}
-	_, err = a.free(ctx, streams, have-most)
+	_, err = a.free(ctx, streams, have-most, OutSize)
 	return err
 }
 
@@ -157,7 +157,7 @@ func (a *Archive) makeRoom(ctx context.Context, streams []stream) error {
 	default:
 		return nil
 	}
-	freed, err := a.free(ctx, streams, need)
+	freed, err := a.free(ctx, streams, need, OutRoom)
 	if err == nil && freed < need && d.below {
 		a.log.Warn("disk is low and nothing more may be deleted", "free", d.free, "low water", d.low)
 	}
@@ -166,9 +166,9 @@ func (a *Archive) makeRoom(ctx context.Context, streams []stream) error {
 
 // free deletes the oldest segments of all these streams until so many bytes
 // are free, and says how many it freed.
-func (a *Archive) free(ctx context.Context, streams []stream, need int64) (freed int64, err error) {
+func (a *Archive) free(ctx context.Context, streams []stream, need int64, why string) (freed int64, err error) {
 	for freed < need {
-		n, err := a.freeBatch(ctx, streams, need-freed)
+		n, err := a.freeBatch(ctx, streams, need-freed, why)
 		if n == 0 || err != nil {
 			return freed, err
 		}
@@ -177,7 +177,7 @@ func (a *Archive) free(ctx context.Context, streams []stream, need int64) (freed
 	return freed, nil
 }
 
-func (a *Archive) freeBatch(ctx context.Context, streams []stream, need int64) (freed int64, err error) {
+func (a *Archive) freeBatch(ctx context.Context, streams []stream, need int64, why string) (freed int64, err error) {
 	type candidate struct {
 		Segment
 		of int
@@ -201,7 +201,7 @@ func (a *Archive) freeBatch(ctx context.Context, streams []stream, need int64) (
 		chosen[c.of], freed = append(chosen[c.of], c.Segment), freed+max(c.Bytes, 1)
 	}
 	for i, list := range chosen {
-		if err := a.expire(ctx, streams[i], list); err != nil {
+		if err := a.expire(ctx, streams[i], list, why); err != nil {
 			return 0, err
 		}
 	}
@@ -210,12 +210,15 @@ func (a *Archive) freeBatch(ctx context.Context, streams []stream, need int64) (
 
 // expire marks rows, then deletes. A crash in between leaves rows that say
 // what was meant: the next start goes on.
-func (a *Archive) expire(ctx context.Context, s stream, list []Segment) error {
+func (a *Archive) expire(ctx context.Context, s stream, list []Segment, why string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	marked, err := a.x.expire(ctx, s, list)
+	marked, err := a.x.expire(ctx, s, list, why)
 	if err != nil {
+		return err
+	}
+	if err := a.noted(ctx); err != nil {
 		return err
 	}
 	return a.delete(ctx, s, marked)
@@ -223,6 +226,9 @@ func (a *Archive) expire(ctx context.Context, s stream, list []Segment) error {
 
 // finishDeletions goes on with deletions that were begun.
 func (a *Archive) finishDeletions(ctx context.Context) error {
+	if err := a.noted(ctx); err != nil {
+		return err
+	}
 	streams, err := a.x.streams(ctx)
 	if err != nil {
 		return err
@@ -354,6 +360,9 @@ func (a *Archive) dropGapsBefore(ctx context.Context, s stream, t time.Time) err
 		if err != nil || len(list) == 0 {
 			return err
 		}
+		if err := a.noteGapsGone(ctx, list, OutNothingBefore); err != nil {
+			return err
+		}
 		for _, g := range list {
 			if err := a.dropGap(ctx, g); err != nil {
 				return err
@@ -363,7 +372,7 @@ func (a *Archive) dropGapsBefore(ctx context.Context, s stream, t time.Time) err
 	return ctx.Err()
 }
 
-// dropGap removes a gap's file, then its row.
+// dropGap removes a gap's file, then its row. That it goes was noted before.
 func (a *Archive) dropGap(ctx context.Context, g Gap) error {
 	if err := a.fs.Remove(a.path(g.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete gap %q: %w", g.Name(), err)

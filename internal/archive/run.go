@@ -16,6 +16,7 @@ const (
 	syncEvery = 2 * time.Second
 	keepEvery = 10 * time.Second // retention, when nothing asks for it sooner
 	tidyEvery = time.Hour        // folders and keys of days without segments
+	noteEvery = time.Second      // what the journal has not heard of
 )
 
 // Run puts what is written on the disk every two seconds, watches the free
@@ -41,9 +42,13 @@ func (a *Archive) Run(ctx context.Context) error {
 	wg.Go(func() {
 		every(ctx, tidyEvery, nil, func() { a.tidy(ctx) })
 	})
+	wg.Go(func() {
+		every(ctx, noteEvery, nil, func() { a.note(ctx) })
+	})
 	wg.Wait()
 	a.syncAll()
 	a.retry(context.WithoutCancel(ctx))
+	a.note(context.WithoutCancel(ctx))
 	return nil
 }
 

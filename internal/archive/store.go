@@ -63,6 +63,36 @@ var schema = []string{
 		day    TEXT NOT NULL,
 		PRIMARY KEY (site, camera, day)
 	)`,
+	// What happened and is not in the journal yet: written in the transaction
+	// that makes it happen, removed when the journal has it.
+	`CREATE TABLE archive_events (
+		id             BIGINT NOT NULL PRIMARY KEY,
+		what           TEXT   NOT NULL, -- segment, gap, deleted, gap-deleted, held, released
+		site           TEXT   NOT NULL,
+		camera         TEXT   NOT NULL,
+		stream         TEXT   NOT NULL,
+		start_us       BIGINT NOT NULL,
+		end_us         BIGINT NOT NULL,
+		kind           TEXT   NOT NULL, -- of a segment: how its file is named; of a gap: its reason; of a hold: its id
+		why            TEXT   NOT NULL, -- how it came in; why it goes; what it is held for
+		held_by        TEXT   NOT NULL DEFAULT '',
+		bytes          BIGINT NOT NULL DEFAULT 0,
+		sha256         BYTEA,
+		clock_error_us BIGINT NOT NULL DEFAULT 0
+	)`,
+	// What was there before there was a journal.
+	`INSERT INTO archive_events (id, what, site, camera, stream, start_us, end_us, kind, why, bytes, sha256, clock_error_us)
+		SELECT row_number() OVER (ORDER BY s.start_us, s.stream_id), 'segment', t.site, t.camera, t.stream, s.start_us, s.end_us, s.kind,
+			'before', s.bytes, s.sha256, s.clock_error_us
+		FROM archive_segments s JOIN archive_streams t ON t.id = s.stream_id WHERE s.mark NOT IN ('expiring', 'missing')`,
+	`INSERT INTO archive_events (id, what, site, camera, stream, start_us, end_us, kind, why)
+		SELECT (SELECT coalesce(max(id), 0) FROM archive_events) + row_number() OVER (ORDER BY g.start_us, g.stream_id), 'gap',
+			t.site, t.camera, t.stream, g.start_us, g.end_us, g.reason, 'before'
+		FROM archive_gaps g JOIN archive_streams t ON t.id = g.stream_id`,
+	`INSERT INTO archive_events (id, what, site, camera, stream, start_us, end_us, kind, why, held_by)
+		SELECT (SELECT coalesce(max(id), 0) FROM archive_events) + row_number() OVER (ORDER BY created_us, id), 'held',
+			site, camera, stream, from_us, to_us, id, why, held_by
+		FROM archive_holds`,
 }
 
 // index is the archive's tables. It holds nothing that the names on disk do
@@ -293,15 +323,15 @@ func (x *index) lastGap(ctx context.Context, id StreamID) (end time.Time, ok boo
 
 // insert adds a segment's row. A row that is there already stays as it is: the
 // answer to an earlier try was lost.
-func (x *index) insert(ctx context.Context, s Segment) error {
+func (x *index) insert(ctx context.Context, s Segment, entered string) error {
 	n, err := x.need(ctx, s.StreamID)
 	if err != nil {
 		return err
 	}
-	return x.tx(ctx, "insert-segment", func(tx *sql.Tx) error { return insertSegment(ctx, tx, n, s) })
+	return x.tx(ctx, "insert-segment", func(tx *sql.Tx) error { return insertSegment(ctx, tx, n, s, entered) })
 }
 
-func insertSegment(ctx context.Context, tx *sql.Tx, stream int64, s Segment) error {
+func insertSegment(ctx context.Context, tx *sql.Tx, stream int64, s Segment, entered string) error {
 	var sum []byte
 	if s.SHA256 != ([32]byte{}) {
 		sum = s.SHA256[:]
@@ -317,6 +347,9 @@ func insertSegment(ctx context.Context, tx *sql.Tx, stream int64, s Segment) err
 		return err
 	}
 	if n, err := r.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	if err := addEvent(ctx, tx, Event{What: SegmentIn, Segment: s, Why: entered}); err != nil {
 		return err
 	}
 	return count(ctx, tx, stream, 1, s.Bytes)
@@ -380,7 +413,7 @@ func (x *index) remove(ctx context.Context, id StreamID, list []Segment, holes [
 			}
 		}
 		for _, g := range holes {
-			if err := insertGap(ctx, tx, n, g); err != nil {
+			if err := insertGap(ctx, tx, n, g, EnteredRecorded); err != nil {
 				return err
 			}
 		}
@@ -388,18 +421,24 @@ func (x *index) remove(ctx context.Context, id StreamID, list []Segment, holes [
 	})
 }
 
-func (x *index) insertGap(ctx context.Context, g Gap) error {
+func (x *index) insertGap(ctx context.Context, g Gap, entered string) error {
 	n, err := x.need(ctx, g.StreamID)
 	if err != nil {
 		return err
 	}
-	return x.tx(ctx, "insert-gap", func(tx *sql.Tx) error { return insertGap(ctx, tx, n, g) })
+	return x.tx(ctx, "insert-gap", func(tx *sql.Tx) error { return insertGap(ctx, tx, n, g, entered) })
 }
 
-func insertGap(ctx context.Context, tx *sql.Tx, stream int64, g Gap) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO archive_gaps (stream_id, start_us, end_us, reason)
+func insertGap(ctx context.Context, tx *sql.Tx, stream int64, g Gap, entered string) error {
+	r, err := tx.ExecContext(ctx, `INSERT INTO archive_gaps (stream_id, start_us, end_us, reason)
 		VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, stream, g.Start.UnixMicro(), g.End.UnixMicro(), g.Reason)
-	return err
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	return addEvent(ctx, tx, Event{What: GapIn, Gap: g, Why: entered})
 }
 
 func (x *index) removeGap(ctx context.Context, g Gap) error {
