@@ -14,9 +14,11 @@ type weight struct {
 	// A, and the families that speak for it with grade B.
 	settles  bool
 	families []string
-	// hint is the best of what is left: 2 for a C, 1 for a badge.
-	hint int
-	oui  bool // its own hardware address
+	// hint is the best of what is left: 2 for a C, 1 for a badge; hints are the
+	// families of C.
+	hint  int
+	hints []string
+	oui   bool // its own hardware address
 	// names are the observations with its badge, or that of a brand that it makes
 	// most of; strong those with grade A or B.
 	names, strong []string
@@ -64,9 +66,11 @@ func (w *weight) named() bool {
 func (w *weight) rank() int {
 	switch {
 	case w.settles:
-		return 100
+		return 1000
 	case len(w.families) > 0:
-		return 10 * w.strength()
+		return 20 * w.strength()
+	case w.hint == 2:
+		return 2 * min(len(w.hints), 9)
 	}
 	return w.hint
 }
@@ -106,6 +110,9 @@ func (w *weight) add(f finding, b badges) {
 		w.family(r.Family)
 	case fingerprints.C:
 		w.hint = max(w.hint, 2)
+		if !slices.Contains(w.hints, r.Family) {
+			w.hints = append(w.hints, r.Family)
+		}
 		w.oui = w.oui || r.Family == fingerprints.FamilyOUI
 	case fingerprints.Badge:
 		w.hint = max(w.hint, 1)
