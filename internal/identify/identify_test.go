@@ -145,6 +145,26 @@ func TestEveryKindHasAReader(t *testing.T) {
 	}
 }
 
+// TestReferenceNamesEveryKind keeps docs/reference/identify.md in step: its kinds
+// and families are contracts.
+func TestReferenceNamesEveryKind(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "identify.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range readers {
+		_, rest, _ := strings.Cut(kind, "-")
+		if !strings.Contains(string(page), "`"+kind+"`") && !strings.Contains(string(page), "`-"+rest+"`") {
+			t.Errorf("docs/reference/identify.md does not name the kind %q", kind)
+		}
+	}
+	for _, f := range defaultEngine(t).Data().Fingerprints.All() {
+		if !strings.Contains(string(page), "`"+f.Family+"`") {
+			t.Errorf("docs/reference/identify.md does not name the family %q", f.Family)
+		}
+	}
+}
+
 // TestSamples holds the promise of the issue on the shared samples. The numbers
 // themselves are printed by make bench-identify.
 func TestSamples(t *testing.T) {
