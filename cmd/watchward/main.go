@@ -28,6 +28,7 @@ type CLI struct {
 	Archive  ArchiveCmd  `cmd:"" help:"Check, list, hold and reindex what was recorded."`
 	Keys     KeysCmd     `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
 	Users    UsersCmd    `cmd:"" help:"List accounts; let somebody in again who is locked out."`
+	Estate   EstateCmd   `cmd:"" help:"List, import and export organisations, sites and devices."`
 	Judge    JudgeCmd    `cmd:"" help:"Say what each rule asks of each device of a list."`
 	Rules    RulesCmd    `cmd:"" help:"List, show and check the rules that devices are judged by."`
 	Identify IdentifyCmd `cmd:"" help:"Say who made a device, from what it answered. Asks no network."`

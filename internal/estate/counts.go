@@ -119,7 +119,7 @@ func (e *Estate) tallies(ctx context.Context, f Filter) ([]tallied, error) {
 	if err := c.place(ctx, pool{e.db}, f, ""); err != nil {
 		return nil, err
 	}
-	rows, err := pool{e.db}.QueryContext(ctx, `SELECT place, state, maker, confidence, kind, n FROM estate_tallies WHERE `+strings.Join(c.parts, ` AND `), c.args...)
+	rows, err := pool{e.db}.QueryContext(ctx, `SELECT place, state, maker, confidence, kind, n FROM estate_tallies`+c.where(), c.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (e *Estate) tallies(ctx context.Context, f Filter) ([]tallied, error) {
 }
 
 func (f Filter) takes(t facet) bool {
-	return (f.State == "" && t.state != string(Removed) || string(f.State) == t.state) &&
+	return (f.State == "" && (f.WithRemoved || t.state != string(Removed)) || string(f.State) == t.state) &&
 		(f.Maker == "" || f.Maker == t.maker || f.Maker == "-" && t.maker == "") &&
 		(f.Confidence == "" || string(f.Confidence) == t.confidence) &&
 		(f.Kind == "" || string(f.Kind) == t.kind)
@@ -161,7 +161,7 @@ func (e *Estate) Days(ctx context.Context, f Filter) ([]Day, error) {
 	if err := c.place(ctx, pool{e.db}, f, ""); err != nil {
 		return nil, fmt.Errorf("count days: %w", err)
 	}
-	rows, err := pool{e.db}.QueryContext(ctx, `SELECT day, event, sum(n) FROM estate_days WHERE `+strings.Join(c.parts, ` AND `)+` GROUP BY day, event ORDER BY day, event`, c.args...)
+	rows, err := pool{e.db}.QueryContext(ctx, `SELECT day, event, sum(n) FROM estate_days`+c.where()+` GROUP BY day, event ORDER BY day, event`, c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("count days: %w", err)
 	}

@@ -19,8 +19,9 @@ type Filter struct {
 	Organisation string   // and all below it
 	Sites        []string // any of these; nil: of all, and of none
 	Scan         string   // ID of the last [Scan] that saw it; lists only
-	State        State    // "": all but removed ones
-	Maker        string   // ID; "-" is those of unknown maker
+	State        State    // "": all but removed ones, or with them
+	WithRemoved  bool
+	Maker        string // ID; "-" is those of unknown maker
 	Confidence   Confidence
 	Kind         Kind
 	Text         string // words, each a beginning: of name, address, number, maker …
@@ -123,11 +124,10 @@ func (e *Estate) listQuery(ctx context.Context, f Filter) (string, []any, error)
 	if err := c.place(ctx, pool{e.db}, f, last.Place); err != nil {
 		return "", nil, err
 	}
-	switch {
-	case f.State == "":
-		c.add(`state <> ?`, string(Removed))
-	default:
+	if f.State != "" {
 		c.add(`state = ?`, string(f.State))
+	} else if !f.WithRemoved {
+		c.add(`state <> ?`, string(Removed))
 	}
 	if f.Maker == "-" {
 		c.add(`maker = ''`)
@@ -146,8 +146,15 @@ func (e *Estate) listQuery(ctx context.Context, f Filter) (string, []any, error)
 	if err := e.words(ctx, &c, f.Text); err != nil {
 		return "", nil, err
 	}
-	page := `SELECT id FROM estate_devices WHERE ` + strings.Join(c.parts, ` AND `) + ` ORDER BY place, sorted, id LIMIT ` + strconv.Itoa(f.Limit+1)
+	page := `SELECT id FROM estate_devices` + c.where() + ` ORDER BY place, sorted, id LIMIT ` + strconv.Itoa(f.Limit+1)
 	return `SELECT ` + deviceColumns + ` FROM estate_devices WHERE id IN (` + page + `) ORDER BY place, sorted, id`, c.args, nil
+}
+
+func (c *conditions) where() string {
+	if len(c.parts) == 0 {
+		return ""
+	}
+	return ` WHERE ` + strings.Join(c.parts, ` AND `)
 }
 
 // place keeps to the filter's part of the tree; the list begins at begin.

@@ -94,6 +94,7 @@ var lists = []struct {
 	{"an agency", Filter{Organisation: "agency-0"}},
 	{"proposals", Filter{State: Proposed}},
 	{"removed", Filter{State: Removed}},
+	{"with those removed", Filter{WithRemoved: true}},
 	{"a maker", Filter{Maker: "hikvision"}},
 	{"a rare maker", Filter{Maker: "rare"}},
 	{"unknown maker", Filter{Maker: "-"}},
