@@ -33,6 +33,7 @@ type JudgeCmd struct {
 	Lang      string   `enum:"en,fr" default:"en" help:"Language of the texts: en or fr."`
 	JSON      bool     `help:"Print JSON, one document." xor:"form"`
 	CSV       bool     `name:"csv" help:"Print CSV, a row for each device and clause." xor:"form"`
+	KnowledgeFlag
 }
 
 // Help is shown by --help.
@@ -108,7 +109,7 @@ func (c *JudgeCmd) Run(ctx context.Context, s *streams) error {
 }
 
 func (c *JudgeCmd) catalogue() (*policy.Catalogue, error) {
-	catalogue, err := loadRules(c.Rules)
+	catalogue, err := loadRules(c.Rules, c.KnowledgeFlag)
 	if err != nil || c.Decisions == "" {
 		return catalogue, err
 	}

@@ -39,6 +39,22 @@ func (k KnowledgeFlag) data() (identify.Data, error) {
 	return k.store().Data()
 }
 
+// restrictions are those of the bundle in use, or what this program carries.
+func (k KnowledgeFlag) restrictions() (*policy.Catalogue, error) {
+	if k.Data == "" {
+		return policy.Load()
+	}
+	data, err := k.store().Data()
+	if err != nil {
+		return nil, err
+	}
+	b, err := k.store().Current()
+	if err != nil {
+		return nil, err
+	}
+	return loadRestrictions(b, data)
+}
+
 // engine makes an engine of that data.
 func (k KnowledgeFlag) engine() (*identify.Engine, error) {
 	data, err := k.data()
@@ -282,7 +298,7 @@ func loadRestrictions(b *bundle.Bundle, data identify.Data) (*policy.Catalogue, 
 			return policy.LoadFrom(section, policy.Graph(data.Makers))
 		}
 	}
-	return policy.Load()
+	return policy.LoadWith(policy.Graph(data.Makers))
 }
 
 // DataTrustCmd is "watchward data trust".

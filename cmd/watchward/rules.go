@@ -6,7 +6,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/watchward/watchward/internal/identify/makers"
 	"github.com/watchward/watchward/internal/policy"
 )
 
@@ -23,18 +22,19 @@ type rulesFlags struct {
 	Rules string `type:"existingdir" placeholder:"DIR" help:"Read the instruments in this folder instead of our own."`
 	Lang  string `enum:"en,fr" default:"en" help:"Language of the texts: en or fr."`
 	JSON  bool   `help:"Print JSON."`
+	KnowledgeFlag
 }
 
-// loadRules loads a folder's catalogue, or our own.
-func loadRules(dir string) (*policy.Catalogue, error) {
+// loadRules loads a folder's catalogue, or that of the data in use.
+func loadRules(dir string, k KnowledgeFlag) (*policy.Catalogue, error) {
 	if dir == "" {
-		return policy.Load()
+		return k.restrictions()
 	}
-	g, err := makers.Load()
+	data, err := k.data()
 	if err != nil {
 		return nil, err
 	}
-	return policy.LoadFrom(os.DirFS(dir), policy.Graph(g))
+	return policy.LoadFrom(os.DirFS(dir), policy.Graph(data.Makers))
 }
 
 // RulesListCmd is "watchward rules list".
@@ -59,7 +59,7 @@ type listedRules struct {
 
 // Run lists.
 func (c *RulesListCmd) Run(s *streams) error {
-	catalogue, err := loadRules(c.Rules)
+	catalogue, err := loadRules(c.Rules, c.KnowledgeFlag)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (RulesShowCmd) Help() string {
 
 // Run shows.
 func (c *RulesShowCmd) Run(s *streams) error {
-	catalogue, err := loadRules(c.Rules)
+	catalogue, err := loadRules(c.Rules, c.KnowledgeFlag)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (RulesBodiesCmd) Help() string {
 
 // Run lists.
 func (c *RulesBodiesCmd) Run(s *streams) error {
-	catalogue, err := loadRules(c.Rules)
+	catalogue, err := loadRules(c.Rules, c.KnowledgeFlag)
 	if err != nil {
 		return err
 	}

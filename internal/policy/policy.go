@@ -59,11 +59,17 @@ func Load() (*Catalogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load makers: %w", err)
 	}
+	return LoadWith(Graph(g))
+}
+
+// LoadWith reads the catalogue that this program carries, with other makers than
+// its own: those that a data bundle brings.
+func LoadWith(makers Makers) (*Catalogue, error) {
 	files, err := fs.Sub(embedded, "restrictions")
 	if err != nil {
 		return nil, fmt.Errorf("load restrictions: %w", err)
 	}
-	return LoadFrom(files, Graph(g))
+	return LoadFrom(files, makers)
 }
 
 // LoadFrom reads a catalogue from the files of a folder, as policy/restrictions
