@@ -181,6 +181,9 @@ func (s *Sight) Day(t time.Time) string {
 	return t.UTC().Format(time.DateOnly)
 }
 
+// Clock writes the time of a day, in UTC, without the day.
+func (s *Sight) Clock(t time.Time) string { return t.UTC().Format("15:04:05") + "\u00a0UTC" }
+
 // Time writes a point in time for people, in UTC: the server cannot know where
 // its reader is; scripts show local time beside it.
 func (s *Sight) Time(t time.Time) string {

@@ -51,7 +51,7 @@ func (v ruleView) Future() bool {
 			return false
 		}
 	}
-	return v.InForce.IsZero() || v.InForce.After(v.on)
+	return len(v.Clauses) > 0 || v.InForce.After(v.on)
 }
 
 // Past reports whether its last day is over.
