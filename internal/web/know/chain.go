@@ -121,8 +121,8 @@ func (k *Know) addMaker(c *chain, i estate.Identification, on time.Time) {
 		c.Owners = append(c.Owners, ownerView{owner, len(c.Owners) + 1})
 		at, seen = owner.ID, append(seen, owner.ID)
 	}
-	for _, law := range k.o.Rules.Laws() {
-		l, ok := k.o.Rules.Restriction(law)
+	for _, law := range k.rules().Laws() {
+		l, ok := k.rules().Restriction(law)
 		if !ok {
 			continue
 		}

@@ -1,6 +1,7 @@
 package know
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -23,9 +24,13 @@ type deviceData struct {
 	On       time.Time
 	Evidence []evidenceView
 	Links    []linkView
+	Findings []policy.Finding // open and waived
+	Waivers  []policy.Waiver  // all there ever were, the newest first
 	History  []estate.Change
-	May      bool // change it
+	Sites    []estate.Site // where it may be taken
+	May      bool          // change it
 	MayWaive bool
+	actions
 }
 
 // verdictView is a verdict with the rule it comes from.
@@ -93,7 +98,7 @@ func (k *Know) deviceData(r *http.Request) (deviceData, error) {
 	for _, e := range evidence {
 		d.Evidence = append(d.Evidence, showEvidence(e))
 	}
-	d.judge(k.o.Rules, where.caseOf(d.Device, d.On))
+	d.judge(k.rules(), where.caseOf(d.Device, d.On))
 	d.Chain = k.chain(d, evidence)
 	links, err := k.o.Estate.Links(ctx, d.Device.ID)
 	if err != nil {
@@ -113,6 +118,18 @@ func (k *Know) deviceData(r *http.Request) (deviceData, error) {
 		}
 		d.Links = append(d.Links, linkView{l, other})
 	}
+	if d.Findings, err = k.o.Book.Findings(ctx, policy.FindingFilter{Device: string(d.Device.ID)}); err != nil {
+		return d, err
+	}
+	if d.Waivers, err = k.o.Book.Waivers(ctx, string(d.Device.ID)); err != nil {
+		return d, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(where.sites)) {
+		if where.may(r, access.ChangeEstate, id) {
+			d.Sites = append(d.Sites, where.sites[id])
+		}
+	}
+	d.Form = map[string]string{}
 	d.History, err = k.o.Estate.History(ctx, "device", string(d.Device.ID), 0, shownHistory)
 	return d, err
 }
@@ -154,4 +171,17 @@ func showEvidence(e estate.Evidence) evidenceView {
 	}
 	v.Text = shown(value)
 	return v
+}
+
+// WaiverState says whether a waiver still holds, and if not, why.
+func (d deviceData) WaiverState(w policy.Waiver) string {
+	switch {
+	case w.Altered:
+		return "altered"
+	case !w.Revoked.IsZero():
+		return "revoked"
+	case d.On.After(w.Until.Time):
+		return "ended"
+	}
+	return "holds"
 }

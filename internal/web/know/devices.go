@@ -64,7 +64,7 @@ func (k *Know) list(r *http.Request, f estate.Filter) (deviceList, error) {
 	if err != nil {
 		return l, err
 	}
-	cache := k.o.Rules.NewCache()
+	cache := k.rules().NewCache()
 	for _, d := range page.Devices {
 		row := deviceRow{Device: d, SiteName: where.sites[d.Site].Name}
 		verdicts := cache.Judge(where.caseOf(d, k.now()))

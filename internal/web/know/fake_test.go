@@ -1,7 +1,6 @@
 package know
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -36,17 +35,8 @@ type bench struct {
 	web    *web.Server
 	access *access.Access
 	estate *estate.Estate
+	book   *policy.Book
 	device map[string]estate.DeviceID // by address
-}
-
-// gate refuses one address at the ministry.
-type gate struct{}
-
-func (gate) Allow(_ context.Context, d estate.Device, s estate.Site) error {
-	if s.ID == "ministry" && len(d.Addresses) > 0 && d.Addresses[0].String() == "10.0.0.2" {
-		return fmt.Errorf("%w: must not", estate.ErrRefused)
-	}
-	return nil
 }
 
 // newBench has an administrator Ada, an auditor Vic, Wim who may watch cameras
@@ -76,7 +66,7 @@ func emptyBench(t testing.TB) *bench {
 	if b.web, err = web.New(web.Options{Access: b.access, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	if b.estate, err = estate.Open(t.Context(), estate.Options{DB: d, Key: make([]byte, 32), Now: now, Gate: gate{}}); err != nil {
+	if b.estate, err = estate.Open(t.Context(), estate.Options{DB: d, Key: make([]byte, 32), Now: now, Gate: estate.NoRules{}}); err != nil {
 		t.Fatal(err)
 	}
 	graph, err := makers.Load()
@@ -87,7 +77,9 @@ func emptyBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Rules: rules, Makers: graph, Log: log, Now: now}); err != nil {
+	key := must(policy.WaiverKey(make([]byte, 32)))(t)
+	b.book = must(policy.Open(t.Context(), policy.Options{DB: d, Estate: b.estate, Catalogue: rules, Key: key, Now: now}))(t)
+	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Book: b.book, Makers: graph, Log: log, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	ada := must(b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil))(t)
@@ -144,6 +136,8 @@ func (b *bench) fill(t testing.TB) {
 	for address, site := range map[string]string{"10.0.0.1": "ministry", "10.0.0.3": "town-hall", "10.0.0.4": "depot"} {
 		must(b.estate.Adopt(ctx, b.device[address], site, "Ada", "inventory"))(t)
 	}
+	b.estate.SetGate(b.book) // what hung there already does
+	must(b.book.Refresh(ctx))(t)
 }
 
 // sightings are a rebrand that is settled, one that the gate refuses, a maker

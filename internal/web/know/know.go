@@ -38,7 +38,7 @@ var files embed.FS
 type Options struct {
 	Web    *web.Server
 	Estate *estate.Estate
-	Rules  *policy.Catalogue
+	Book   *policy.Book
 	Makers *makers.Graph
 
 	Log *slog.Logger     // nil means [slog.Default]
@@ -56,8 +56,8 @@ type Know struct {
 
 // New hangs the wing into o.Web.
 func New(o Options) (*Know, error) {
-	if o.Web == nil || o.Estate == nil || o.Rules == nil || o.Makers == nil {
-		return nil, errors.New("new know: want web, estate, rules and makers")
+	if o.Web == nil || o.Estate == nil || o.Book == nil || o.Makers == nil {
+		return nil, errors.New("new know: want web, estate, book and makers")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -76,6 +76,7 @@ func New(o Options) (*Know, error) {
 	o.Web.Explain(explain)
 	k.estateRoutes()
 	k.deviceRoutes()
+	k.actRoutes()
 	k.ruleRoutes()
 	return k, nil
 }
@@ -104,6 +105,9 @@ func (k *Know) loadPages() error {
 	}
 	return nil
 }
+
+// rules is what is judged by, with the decisions made here.
+func (k *Know) rules() *policy.Catalogue { return k.o.Book.Catalogue() }
 
 // explain is this wing's part of the error table.
 func explain(err error) (web.Problem, bool) {

@@ -26,7 +26,7 @@ func TestPagesAreWellMade(t *testing.T) {
 	for _, lang := range []string{"en", "fr"} {
 		paths := slices.Clone(allPages)
 		for _, id := range b.device {
-			paths = append(paths, "/estate/devices/"+string(id))
+			paths = append(paths, "/estate/devices/"+string(id), "/estate/devices/"+string(id)+"/edit")
 		}
 		for _, path := range paths {
 			page := b.page(t, 200, ask("GET", path, "", ada, with("Accept-Language", lang)))
@@ -45,7 +45,7 @@ func TestPagesAreWellMade(t *testing.T) {
 var ours = map[string]bool{
 	"plot": true, "filter": true, "rules": true, "rule": true, "standing": true, "form": true, "concern": true, "verified": true, "country": true,
 	"estate": true, "organisation": true, "place": true, "site": true, "device": true, "network": true, "exposure": true, "sure": true, "grade": true,
-	"chain": true, "subject": true, "verdicts": true, "holds": true, "evidence": true, "history": true, "change": true, "link": true, "field": true, "invalid": true,
+	"chain": true, "subject": true, "verdicts": true, "holds": true, "evidence": true, "history": true, "change": true, "link": true, "finding": true, "waive": true, "waiver": true, "refused": true, "field": true, "invalid": true,
 }
 
 // checkMarkup looks for what the content-security policy forbids and what a

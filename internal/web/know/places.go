@@ -35,7 +35,7 @@ func (d placeForm) Back() string {
 
 func (k *Know) placeForm(r *http.Request, what, id string, fields map[string]string) (placeForm, error) {
 	all, err := k.o.Estate.Organisations(r.Context())
-	return placeForm{say: k.say(r), What: what, ID: id, Form: fields, Organisations: all, Bodies: k.o.Rules.Bodies()}, err
+	return placeForm{say: k.say(r), What: what, ID: id, Form: fields, Organisations: all, Bodies: k.rules().Bodies()}, err
 }
 
 // user is who acts, for the history.
@@ -230,7 +230,7 @@ func (k *Know) siteData(r *http.Request) (siteData, error) {
 		return d, err
 	}
 	d.Form = map[string]string{"class": string(d.Site.Class), "reason": ""}
-	d.Definition, _ = k.o.Rules.Restriction(definition)
+	d.Definition, _ = k.rules().Restriction(definition)
 	if d.Site.Organisation != "" {
 		all, err := k.o.Estate.Organisations(ctx)
 		if err != nil {

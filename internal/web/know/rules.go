@@ -94,9 +94,9 @@ func (k *Know) showRules(rw http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	d := rulesData{
 		say: k.say(r), Query: strings.TrimSpace(clip(q.Get("q"), 100)), Who: q.Get("body"), Stand: q.Get("status"),
-		Bodies: k.o.Rules.Bodies(),
+		Bodies: k.rules().Bodies(),
 	}
-	for _, rule := range k.o.Rules.Restrictions() {
+	for _, rule := range k.rules().Restrictions() {
 		d.All++
 		v := ruleView{rule, k.now().UTC()}
 		if !k.ruleMatches(v, d) {
@@ -134,7 +134,7 @@ func (k *Know) ruleMatches(v ruleView, d rulesData) bool {
 // may follow.
 func (k *Know) speaksTo(rule *policy.Restriction, body string) bool {
 	kinds := []string{body}
-	if b, ok := k.o.Rules.Body(body); ok {
+	if b, ok := k.rules().Body(body); ok {
 		kinds = append(kinds, b.Is...)
 	}
 	named := slices.Concat(rule.Obliged, rule.MayFollow)
@@ -167,7 +167,7 @@ type clauseView struct {
 func (c clauseView) Sites() []string { return c.Site }
 
 func (k *Know) showRule(rw http.ResponseWriter, r *http.Request) error {
-	rule, ok := k.o.Rules.Restriction(r.PathValue("id"))
+	rule, ok := k.rules().Restriction(r.PathValue("id"))
 	if !ok {
 		return web.ErrNotFound
 	}
@@ -176,7 +176,7 @@ func (k *Know) showRule(rw http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	d := ruleData{say: k.say(r), Rule: ruleView{rule, k.now().UTC()}, Names: rule.Names}
-	d.By, _ = k.o.Rules.Restriction(rule.Superseded)
+	d.By, _ = k.rules().Restriction(rule.Superseded)
 	for _, c := range rule.Clauses {
 		v := clauseView{Clause: c, Obliged: c.Obliged, MayFollow: rule.MayFollow}
 		if len(v.Obliged) == 0 {
@@ -188,7 +188,7 @@ func (k *Know) showRule(rw http.ResponseWriter, r *http.Request) error {
 		d.Clauses = append(d.Clauses, v)
 	}
 	for _, law := range rule.Laws {
-		if l, ok := k.o.Rules.Restriction(law); ok && l.ID != rule.ID {
+		if l, ok := k.rules().Restriction(law); ok && l.ID != rule.ID {
 			d.Related = append(d.Related, l)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 func TestEveryRuleCanBeRead(t *testing.T) {
 	b := newBench(t)
 	vic := b.login(t, "Vic")
-	for _, rule := range b.know.o.Rules.Restrictions() {
+	for _, rule := range b.know.rules().Restrictions() {
 		for _, lang := range []string{"en", "fr"} {
 			page := b.page(t, 200, ask("GET", "/rules/"+rule.ID, "", vic, with("Accept-Language", lang)))
 			checkMarkup(t, rule.ID, lang, page)

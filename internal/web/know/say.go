@@ -39,7 +39,7 @@ func (s say) In(t policy.Text) string { return t.In(s.lang) }
 
 // Body names a type of body; one that no rule knows shows its ID.
 func (s say) Body(id string) string {
-	if b, ok := s.k.o.Rules.Body(id); ok {
+	if b, ok := s.k.rules().Body(id); ok {
 		return b.Name.In(s.lang)
 	}
 	return id
@@ -57,7 +57,7 @@ func (s say) Country(code string) string {
 }
 
 // Rules names the catalogue that answers.
-func (s say) Rules() string { return s.k.o.Rules.Version() }
+func (s say) Rules() string { return s.k.rules().Version() }
 
 // maxShown bounds a hostile text in a page, in runes.
 const maxShown = 2000

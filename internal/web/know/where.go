@@ -38,24 +38,7 @@ func (k *Know) whereabouts(ctx context.Context) (whereabouts, error) {
 // caseOf is a device as the rules ask about it, on a day.
 func (w whereabouts) caseOf(d estate.Device, on time.Time) policy.Case {
 	s := w.sites[d.Site]
-	i := d.Identification
-	c := policy.Case{
-		Maker: i.Maker, Brand: i.Brand, Confidence: i.Confidence, BadgeOnly: i.BadgeOnly, Model: i.Model, Kind: d.Kind,
-		Body: w.organisations[s.Organisation].Body, SiteClass: policy.SiteClass(s.Class), Deployed: d.Deployed, On: on,
-	}
-	if c.SiteClass == "" {
-		c.SiteClass = policy.SiteUndetermined
-	}
-	if d.Network != estate.NetworkUnknown {
-		c.Network = policy.Network(d.Network)
-	}
-	if d.Purpose != "" {
-		c.Purposes = []string{d.Purpose}
-	}
-	if c.Deployed.IsZero() && d.State == estate.Adopted {
-		c.Deployed = d.Adopted
-	}
-	return c
+	return policy.CaseOf(d, s, w.organisations[s.Organisation], on)
 }
 
 // place is where a site is, for [access.May]; the zero place for no site, which
