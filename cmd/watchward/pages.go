@@ -8,12 +8,9 @@ import (
 	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/camera"
-	"github.com/watchward/watchward/internal/identify"
 	"github.com/watchward/watchward/internal/live"
-	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/web"
-	"github.com/watchward/watchward/internal/web/know"
 	"github.com/watchward/watchward/internal/web/watch"
 )
 
@@ -86,36 +83,6 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	h.fleet.changed = pages.CameraChanged
 	h.fleet.closed = func(s archive.Segment) { pages.SegmentClosed(s) }
 	return nil
-}
-
-// buildKnow hangs in the pages of the estate and the rules.
-func (h *house) buildKnow() error {
-	data, rules, err := h.knowledge()
-	if err != nil {
-		return err
-	}
-	_, err = know.New(know.Options{Web: h.web, Estate: h.estate, Rules: rules, Makers: data.Makers, Log: h.log})
-	return err
-}
-
-// knowledge is what the pages conclude from: the bundle and the imports of the
-// data folder. A recorder must not stop because they were damaged: then it is
-// what this program carries, and the log says so.
-func (h *house) knowledge() (identify.Data, *policy.Catalogue, error) {
-	k := KnowledgeFlag{Data: h.cfg.Data}
-	data, err := k.data()
-	if err == nil {
-		var rules *policy.Catalogue
-		if rules, err = k.restrictions(); err == nil {
-			return data, rules, nil
-		}
-	}
-	h.log.Error("imported data cannot be used, the program's own is", "error", err)
-	if data, err = (KnowledgeFlag{}).data(); err != nil {
-		return identify.Data{}, nil, err
-	}
-	rules, err := policy.Load()
-	return data, rules, err
 }
 
 // scopes lists where a role can hold: the tree of organisations, each with its

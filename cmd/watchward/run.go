@@ -19,7 +19,10 @@ import (
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/db"
 	"github.com/watchward/watchward/internal/estate"
+	"github.com/watchward/watchward/internal/identify"
+	"github.com/watchward/watchward/internal/identify/makers"
 	"github.com/watchward/watchward/internal/live"
+	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/seal"
 	"github.com/watchward/watchward/internal/web"
@@ -91,6 +94,9 @@ type house struct {
 	database *db.DB
 	access   *access.Access
 	estate   *estate.Estate
+	book     *policy.Book // the estate's gate
+	makers   *makers.Graph
+	engine   *identify.Engine
 	archive  *archive.Archive
 	keys     *seal.DayKeys // reads and erases; each site has its own to seal with
 	fleet    *fleet
@@ -125,7 +131,10 @@ func build(ctx context.Context, cfg Config, seed *demoSeed) (_ *house, err error
 	if h.access, err = access.Open(ctx, access.Options{DB: h.database, SSO: sso}); err != nil {
 		return nil, err
 	}
-	if h.estate, err = estate.Open(ctx, estate.Options{DB: h.database, Key: key, Gate: estate.NoRules{}}); err != nil {
+	if h.estate, err = estate.Open(ctx, estate.Options{DB: h.database, Key: key}); err != nil {
+		return nil, err
+	}
+	if err := h.openBook(ctx, key); err != nil {
 		return nil, err
 	}
 	if seed != nil {
@@ -193,6 +202,7 @@ func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error)
 	intake, ctx := errgroup.WithContext(ctx)
 	intake.Go(func() error { return h.fleet.Run(ctx) })
 	intake.Go(func() error { return h.live.Run(ctx) })
+	intake.Go(func() error { return h.followRules(ctx) })
 	intake.Go(func() error { return h.web.Run(ctx) })
 	intake.Go(func() error { return h.announce(ctx, out, demo) })
 	err = intake.Wait()
