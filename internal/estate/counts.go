@@ -85,7 +85,7 @@ func (e *Estate) grouping(ctx context.Context, by string) (func(facet) string, e
 	default:
 		return nil, invalid("by", "word", clip(by))
 	}
-	sites, err := selectSites(ctx, pool{e.db}, "")
+	sites, err := selectSites(ctx, pool{e.db})
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (e *Estate) ImportCSV(ctx context.Context, r io.Reader) (ImportReport, erro
 }
 
 func (e *Estate) importLines(ctx context.Context, tx querier, lines []csvLine, report *ImportReport) error {
-	sites, err := selectSites(ctx, tx, "")
+	sites, err := selectSites(ctx, tx)
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,9 @@ func (e *Estate) Adopt(ctx context.Context, id DeviceID, site, by, why string) (
 			// The archive's folders are by site: a camera stays where it was made.
 			return invalid("site", "camera-stays", d.Camera)
 		}
+		if d.State != Adopted {
+			d.Adopted = time.Time{} // it begins anew
+		}
 		d.Site, d.State = site, Adopted
 		d.Removed, d.WhyRemoved = time.Time{}, ""
 		return nil
@@ -99,6 +102,9 @@ func (e *Estate) RemoveDevice(ctx context.Context, id DeviceID, by, why string) 
 			return invalid("reason", "missing", "")
 		}
 		d = old
+		if d.State == Removed {
+			return nil // when and why stay what they were
+		}
 		if d.Camera != "" {
 			if _, err := removeCamera(ctx, tx, d.Camera, e.now()); err != nil {
 				return err

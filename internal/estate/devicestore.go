@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -94,12 +95,11 @@ func replaceKeys(ctx context.Context, q querier, old Device, id DeviceID, keys [
 			return err
 		}
 	}
+	rows := make([]any, 0, 3*len(keys))
 	for _, k := range keys {
-		if _, err := q.ExecContext(ctx, `INSERT INTO estate_keys (kind, value, device) VALUES ($1, $2, $3)`, string(k.kind), k.value, string(id)); err != nil {
-			return err
-		}
+		rows = append(rows, string(k.kind), k.value, string(id))
 	}
-	return nil
+	return insertRows(ctx, q, `INSERT INTO estate_keys (kind, value, device) VALUES `, 3, rows)
 }
 
 func replaceWords(ctx context.Context, q querier, old Device, id DeviceID, words []string) error {
@@ -108,12 +108,35 @@ func replaceWords(ctx context.Context, q querier, old Device, id DeviceID, words
 			return err
 		}
 	}
+	rows := make([]any, 0, 2*len(words))
 	for _, w := range words {
-		if _, err := q.ExecContext(ctx, `INSERT INTO estate_words (word, device) VALUES ($1, $2)`, w, string(id)); err != nil {
-			return err
-		}
+		rows = append(rows, w, string(id))
 	}
-	return nil
+	return insertRows(ctx, q, `INSERT INTO estate_words (word, device) VALUES `, 2, rows)
+}
+
+// insertRows inserts rows of some columns in one statement.
+func insertRows(ctx context.Context, q querier, head string, columns int, values []any) error {
+	if len(values) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString(head)
+	for i := range values {
+		switch {
+		case i > 0 && i%columns == 0:
+			b.WriteString("), (")
+		case i == 0:
+			b.WriteByte('(')
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	b.WriteByte(')')
+	_, err := q.ExecContext(ctx, b.String(), values...)
+	return err
 }
 
 // facet is what tallies tell apart.

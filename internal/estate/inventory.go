@@ -115,7 +115,7 @@ func (in *intake) run(ctx context.Context, inv Inventory) error {
 }
 
 func (in *intake) load(ctx context.Context) error {
-	sites, err := selectSites(ctx, in.tx, "")
+	sites, err := selectSites(ctx, in.tx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (in *intake) load(ctx context.Context) error {
 	for _, s := range sites {
 		in.know(s)
 	}
-	in.organisations, err = selectOrganisations(ctx, in.tx, "")
+	in.organisations, err = selectOrganisations(ctx, in.tx)
 	return err
 }
 

@@ -185,7 +185,7 @@ func (c *conditions) place(ctx context.Context, q querier, f Filter, begin strin
 	if f.Sites == nil {
 		return nil
 	}
-	sites, err := selectSites(ctx, q, "")
+	sites, err := selectSites(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ var bodyShape = regexp.MustCompile(`^[a-z]{2,8}(\.[a-z0-9]+(-[a-z0-9]+)*){1,4}$`
 
 // Organisations returns the tree, parents before their children.
 func (e *Estate) Organisations(ctx context.Context) ([]Organisation, error) {
-	all, err := selectOrganisations(ctx, pool{e.db}, "")
+	all, err := selectOrganisations(ctx, pool{e.db})
 	if err != nil {
 		return nil, fmt.Errorf("list organisations: %w", err)
 	}
@@ -161,7 +161,7 @@ func checkOrganisation(ctx context.Context, q querier, o Organisation) (Organisa
 	if o.Body != "" && (len(o.Body) > 64 || !bodyShape.MatchString(o.Body)) {
 		return o, invalid("body", "body", clip(o.Body))
 	}
-	all, err := selectOrganisations(ctx, q, "")
+	all, err := selectOrganisations(ctx, q)
 	if err != nil {
 		return o, err
 	}
@@ -196,7 +196,7 @@ func pathUnder(ctx context.Context, q querier, o Organisation) (string, error) {
 
 // repath moves what stands below an organisation to its new place.
 func (e *Estate) repath(ctx context.Context, tx querier, was, became string) error {
-	all, err := selectOrganisations(ctx, tx, "")
+	all, err := selectOrganisations(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (e *Estate) repath(ctx context.Context, tx querier, was, became string) err
 		}
 		paths[o.ID] = o.Path
 	}
-	sites, err := selectSites(ctx, tx, "")
+	sites, err := selectSites(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -240,16 +240,16 @@ func placeOf(path, site string) string {
 
 const organisationColumns = `id, name, body, parent, path, sector, region`
 
-func selectOrganisations(ctx context.Context, q querier, id string) ([]Organisation, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+organisationColumns+` FROM estate_organisations WHERE $1 = '' OR id = $1 ORDER BY path`, id)
+func selectOrganisations(ctx context.Context, q querier) ([]Organisation, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+organisationColumns+` FROM estate_organisations ORDER BY path`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var all []Organisation
 	for rows.Next() {
-		var o Organisation
-		if err := rows.Scan(&o.ID, &o.Name, &o.Body, &o.Parent, &o.Path, &o.Sector, &o.Region); err != nil {
+		o, err := scanOrganisation(rows)
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, o)
@@ -258,18 +258,17 @@ func selectOrganisations(ctx context.Context, q querier, id string) ([]Organisat
 }
 
 func oneOrganisation(ctx context.Context, q querier, id string) (Organisation, error) {
-	var found []Organisation
-	var err error
-	if id != "" { // "" would select all
-		found, err = selectOrganisations(ctx, q, id)
+	o, err := scanOrganisation(q.QueryRowContext(ctx, `SELECT `+organisationColumns+` FROM estate_organisations WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, ErrNotFound
 	}
-	if err == nil && len(found) == 0 {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return Organisation{}, err
-	}
-	return found[0], nil
+	return o, err
+}
+
+func scanOrganisation(row interface{ Scan(...any) error }) (Organisation, error) {
+	var o Organisation
+	err := row.Scan(&o.ID, &o.Name, &o.Body, &o.Parent, &o.Path, &o.Sector, &o.Region)
+	return o, err
 }
 
 func insertOrganisation(ctx context.Context, q querier, o Organisation, now time.Time) error {

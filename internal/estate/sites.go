@@ -2,6 +2,8 @@ package estate
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -40,7 +42,7 @@ const (
 
 // Sites returns all sites by name.
 func (e *Estate) Sites(ctx context.Context) ([]Site, error) {
-	sites, err := selectSites(ctx, pool{e.db}, "")
+	sites, err := selectSites(ctx, pool{e.db})
 	if err != nil {
 		return nil, fmt.Errorf("list sites: %w", err)
 	}
@@ -86,7 +88,7 @@ func (e *Estate) MakeSite(ctx context.Context, s Site, by string) (Site, error) 
 // addSite takes s.ID when it is given, free and an ID.
 func (e *Estate) addSite(ctx context.Context, q querier, s Site, by string) (Site, error) {
 	if s.Organisation == "" {
-		all, err := selectOrganisations(ctx, q, "")
+		all, err := selectOrganisations(ctx, q)
 		if err != nil {
 			return s, err
 		}
@@ -182,7 +184,7 @@ func checkSite(ctx context.Context, q querier, s Site) (Site, error) {
 			return s, invalid("organisation", "unknown", s.Organisation)
 		}
 	}
-	sites, err := selectSites(ctx, q, "")
+	sites, err := selectSites(ctx, q)
 	if err != nil {
 		return s, err
 	}
@@ -238,38 +240,37 @@ func (e *Estate) storeSite(ctx context.Context, q querier, old, s Site, by, why 
 
 const siteColumns = `id, name, organisation, class, class_reason, classed_by, classed_at, address`
 
-func selectSites(ctx context.Context, q querier, id string) ([]Site, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+siteColumns+` FROM estate_sites WHERE $1 = '' OR id = $1 ORDER BY name, id`, id)
+func selectSites(ctx context.Context, q querier) ([]Site, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+siteColumns+` FROM estate_sites ORDER BY name, id`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var sites []Site
 	for rows.Next() {
-		var s Site
-		var at int64
-		if err := rows.Scan(&s.ID, &s.Name, &s.Organisation, &s.Class, &s.ClassReason, &s.ClassedBy, &at, &s.Address); err != nil {
+		s, err := scanSite(rows)
+		if err != nil {
 			return nil, err
 		}
-		s.ClassedAt = moment(at)
 		sites = append(sites, s)
 	}
 	return sites, rows.Err()
 }
 
 func oneSite(ctx context.Context, q querier, id string) (Site, error) {
-	var found []Site
-	var err error
-	if id != "" { // "" would select all
-		found, err = selectSites(ctx, q, id)
+	s, err := scanSite(q.QueryRowContext(ctx, `SELECT `+siteColumns+` FROM estate_sites WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, ErrNotFound
 	}
-	if err == nil && len(found) == 0 {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return Site{}, err
-	}
-	return found[0], nil
+	return s, err
+}
+
+func scanSite(row interface{ Scan(...any) error }) (Site, error) {
+	var s Site
+	var at int64
+	err := row.Scan(&s.ID, &s.Name, &s.Organisation, &s.Class, &s.ClassReason, &s.ClassedBy, &at, &s.Address)
+	s.ClassedAt = moment(at)
+	return s, err
 }
 
 func insertSite(ctx context.Context, q querier, s Site, now time.Time) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -230,6 +231,19 @@ func TestRead(t *testing.T) {
 	}
 	if _, _, err := Read(nil, CycloneDX); !errors.Is(err, ErrFormat) {
 		t.Errorf("a format that is only written: %v", err)
+	}
+}
+
+// TestReferenceNamesColumns keeps docs/reference/estate.md in step.
+func TestReferenceNamesColumns(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/reference/estate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range columns() {
+		if !strings.Contains(string(page), "`"+c.name+"`") {
+			t.Errorf("no column `%s` there", c.name)
+		}
 	}
 }
 
