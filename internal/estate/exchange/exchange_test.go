@@ -166,14 +166,20 @@ var files = []struct {
 	file   string
 	want   []string // records, or "line field code"
 }{
-	{"a council's list", "", "Site,Device name,IP Address,MAC,Make,Model,Serial no\nTown hall,Door,10.0.0.5,00-40-8C-00-00-05,HiLook,IPC-B120H,C12345678\n",
-		[]string{"2|Town hall|Door|10.0.0.5|00:40:8c:00:00:05|C12345678|HiLook|IPC-B120H|hint"}},
-	{"en français", "", "Lieu;Nom;Adresse IP;Fabricant;Numéro de série;État;Type\nMairie;Entrée;10.0.0.5;Dahua;SN123456;adopté;Enregistreur\n",
-		[]string{"2|Mairie|Entrée|recorder|adopted|10.0.0.5|SN123456|Dahua|hint"}},
+	{
+		"a council's list", "", "Site,Device name,IP Address,MAC,Make,Model,Serial no\nTown hall,Door,10.0.0.5,00-40-8C-00-00-05,HiLook,IPC-B120H,C12345678\n",
+		[]string{"2|Town hall|Door|10.0.0.5|00:40:8c:00:00:05|C12345678|HiLook|IPC-B120H|hint"},
+	},
+	{
+		"en français", "", "Lieu;Nom;Adresse IP;Fabricant;Numéro de série;État;Type\nMairie;Entrée;10.0.0.5;Dahua;SN123456;adopté;Enregistreur\n",
+		[]string{"2|Mairie|Entrée|recorder|adopted|10.0.0.5|SN123456|Dahua|hint"},
+	},
 	{"Windows-1252", "", "nom;mod\xe8le\nEntr\xe9e \x96 c\xf4t\xe9;X\n", []string{"2|Entrée – côté|X|unknown"}},
 	{"two addresses in a cell", "", "name,ip\nA,\"10.0.0.1, 2001:db8::1\"\n", []string{"2|A|10.0.0.1 2001:db8::1|unknown"}},
-	{"bad rows between good ones", "", "name,ip,mac,cost,deployed\nA,10.0.0.1,,,\nB,10.0.0.300,,,\nC,,xx,,\nD,,,many,\nE,,,,yesterday\nF,,,,2020-02-30\nG,,,\"1,5\",25/12/2020\n",
-		[]string{"2|A|10.0.0.1|unknown", "3 addresses address", "4 mac mac", "5 cost cost", "6 deployed date", "7 deployed date", "8|G|unknown"}},
+	{
+		"bad rows between good ones", "", "name,ip,mac,cost,deployed\nA,10.0.0.1,,,\nB,10.0.0.300,,,\nC,,xx,,\nD,,,many,\nE,,,,yesterday\nF,,,,2020-02-30\nG,,,\"1,5\",25/12/2020\n",
+		[]string{"2|A|10.0.0.1|unknown", "3 addresses address", "4 mac mac", "5 cost cost", "6 deployed date", "7 deployed date", "8|G|unknown"},
+	},
 	{"unknown column", "", "name,colour\nA,red\n", []string{"1 file column-unknown"}},
 	{"column twice", "", "name,ip,address\nA,10.0.0.1,10.0.0.2\n", []string{"1 file column-twice"}},
 	{"no column to know devices by", "", "site,model\nA,B\n", []string{"1 file column-missing"}},
@@ -181,17 +187,25 @@ var files = []struct {
 	{"nothing", CSV, "", []string{"1 file missing"}},
 	{"header only", CSV, "name,ip\n", []string{"1 file missing"}},
 	{"unknown words", "", "name,kind,state,network\nA,toaster,,\nB,,gone,\nC,,,outer\n", []string{"2 kind word", "3 state word", "4 network word"}},
-	{"NetBox, an answer of its API", "", `{"count":2,"next":null,"results":[
+	{
+		"NetBox, an answer of its API", "", `{"count":2,"next":null,"results":[
 		{"id":7,"name":"cam-7","display":"cam-7","device_type":{"model":"DS-2CD","manufacturer":{"name":"Hikvision","slug":"hikvision"}},"role":{"name":"CCTV Camera"},
 		 "tenant":{"name":"Dept"},"site":{"name":"Harbour","slug":"harbour"},"serial":"SN123456","asset_tag":"A1","status":{"value":"active","label":"Active"},"primary_ip":{"address":"10.0.0.1/24"},"primary_ip4":null},
 		{"id":8,"name":null,"display":"nvr","device_type":{"model":"X","manufacturer":{"name":"Dahua"}},"device_role":{"name":"NVR"},"site":{"name":"Harbour"},"serial":"","asset_tag":null,"status":"decommissioning","primary_ip6":{"address":"2001:db8::1/64"}}]}`,
-		[]string{"1|Dept|Harbour|cam-7|camera|proposed|10.0.0.1|SN123456|A1|Hikvision|DS-2CD|hint", "2|Harbour|nvr|recorder|removed|2001:db8::1|Dahua|X|hint"}},
-	{"NetBox, a bare list with one that is none", "", `[{"name":"a","serial":5},{"name":"b","primary_ip":{"address":"nowhere"}},{"name":"c"}]`,
-		[]string{"1 device format", "2 addresses address", "3|c|proposed|unknown"}},
-	{"NetBox, its CSV", NetBox, "Name,Status,Tenant,Site,Location,Rack,Role,Manufacturer,Type,IP Address\ncam-7,Active,Dept,Harbour,Room 1,,Camera,Axis,M3045-V,10.0.0.1/24\n",
-		[]string{"2|Dept|Harbour|cam-7|camera|proposed|10.0.0.1|Axis|M3045-V|hint"}},
-	{"our JSON with a field that does not exist", "", `{"format":"watchward-estate","version":1,"organisations":[],"sites":[],"devices":[{"name":"a","colour":"red"},{"name":"b"}]}`,
-		[]string{"1 device format", "2|b"}},
+		[]string{"1|Dept|Harbour|cam-7|camera|proposed|10.0.0.1|SN123456|A1|Hikvision|DS-2CD|hint", "2|Harbour|nvr|recorder|removed|2001:db8::1|Dahua|X|hint"},
+	},
+	{
+		"NetBox, a bare list with one that is none", "", `[{"name":"a","serial":5},{"name":"b","primary_ip":{"address":"nowhere"}},{"name":"c"}]`,
+		[]string{"1 device format", "2 addresses address", "3|c|proposed|unknown"},
+	},
+	{
+		"NetBox, its CSV", NetBox, "Name,Status,Tenant,Site,Location,Rack,Role,Manufacturer,Type,IP Address\ncam-7,Active,Dept,Harbour,Room 1,,Camera,Axis,M3045-V,10.0.0.1/24\n",
+		[]string{"2|Dept|Harbour|cam-7|camera|proposed|10.0.0.1|Axis|M3045-V|hint"},
+	},
+	{
+		"our JSON with a field that does not exist", "", `{"format":"watchward-estate","version":1,"organisations":[],"sites":[],"devices":[{"name":"a","colour":"red"},{"name":"b"}]}`,
+		[]string{"1 device format", "2|b"},
+	},
 	{"our JSON, later version", "", `{"format":"watchward-estate","version":2,"organisations":[],"sites":[],"devices":[]}`, []string{"error"}},
 	{"JSON cut short", "", `{"format":"watchward-estate","version":1,`, []string{"error"}},
 	{"JSON of something else", "", `{"hello":"world"}`, []string{"error"}},
