@@ -14,6 +14,7 @@ import (
 type Cache struct {
 	c       *Catalogue
 	frames  map[frameKey]*frame
+	makers  map[makerKey]*MakerFacts
 	entries map[key]*entry
 	lists   map[string]uint32 // purposes and certificates, by their words
 }
@@ -24,7 +25,7 @@ const maxCached = 20_000
 
 // NewCache makes an empty cache of a catalogue.
 func (c *Catalogue) NewCache() *Cache {
-	return &Cache{c: c, frames: map[frameKey]*frame{}, entries: map[key]*entry{}, lists: map[string]uint32{}}
+	return &Cache{c: c, frames: map[frameKey]*frame{}, makers: map[makerKey]*MakerFacts{}, entries: map[key]*entry{}, lists: map[string]uint32{}}
 }
 
 // frameKey is what a frame depends on.
@@ -32,6 +33,26 @@ type frameKey struct {
 	body string
 	kind estate.Kind
 	on   int32 // days of Unix time
+}
+
+// makerKey is what the facts of a maker depend on.
+type makerKey struct {
+	maker, brand string
+	on           int32
+}
+
+// maker looks up who made the device, once.
+func (c *Cache) maker(cs Case, on int32) *MakerFacts {
+	k := makerKey{cs.Maker, cs.Brand, on}
+	m, ok := c.makers[k]
+	if !ok {
+		if len(c.makers) >= maxCached {
+			clear(c.makers)
+		}
+		m = c.c.maker(cs)
+		c.makers[k] = m
+	}
+	return m
 }
 
 // key is what verdicts depend on, but for whether they are broken.
@@ -92,7 +113,7 @@ func (c *Cache) judge(cs Case, k key) *entry {
 		f = c.c.frame(cs)
 		c.frames[k.frameKey] = f
 	}
-	verdicts := c.c.judge(cs, f)
+	verdicts := c.c.judge(cs, f, c.maker(cs, k.on))
 	e := &entry{}
 	asks := false
 	for i, v := range verdicts {

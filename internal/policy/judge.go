@@ -15,7 +15,7 @@ import (
 // a [Cache].
 func (c *Catalogue) Judge(cs Case) []Verdict {
 	cs = cs.normal()
-	verdicts := c.judge(cs, c.frame(cs))
+	verdicts := c.judge(cs, c.frame(cs), c.maker(cs))
 	c.setBroken(verdicts, cs)
 	return verdicts
 }
@@ -60,17 +60,23 @@ func (c *Catalogue) frame(cs Case) *frame {
 	return f
 }
 
+// maker looks up who made the device; nil where nobody knows.
+func (c *Catalogue) maker(cs Case) *MakerFacts {
+	if cs.Maker == "" {
+		return nil
+	}
+	m, ok := c.makers.Facts(cs.Maker, cs.Brand, c.laws, cs.On)
+	if !ok {
+		return nil
+	}
+	m.decide(c.decisions, cs.On)
+	return &m
+}
+
 // judge settles what the frame leaves open; Broken is set by [Catalogue.setBroken].
-func (c *Catalogue) judge(cs Case, f *frame) []Verdict {
-	j := judging{c: c, cs: cs}
+func (c *Catalogue) judge(cs Case, f *frame, m *MakerFacts) []Verdict {
+	j := judging{c: c, cs: cs, maker: m}
 	verdicts := slices.Clone(f.verdicts)
-	if len(f.live) == 0 {
-		return verdicts
-	}
-	if m, ok := c.makers.Facts(cs.Maker, cs.Brand, c.laws, cs.On); ok && cs.Maker != "" {
-		m.decide(c.decisions, cs.On)
-		j.maker = &m
-	}
 	for _, open := range f.live {
 		j.clause(c.clauses[open.at], open, &verdicts[open.at])
 	}
