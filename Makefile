@@ -11,7 +11,7 @@ VULNDB   ?= https://vuln.go.dev
 # Packages with fuzz targets, found by name.
 FUZZED    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u)
 
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge generate check-bundle darwin
+.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge bench-estate generate check-bundle darwin
 
 build:
 	$(GO) build -trimpath -o watchward ./cmd/watchward
@@ -78,6 +78,10 @@ bench-identify:
 # A million pairs of device and site against all rules, on one core; prints the bars.
 bench-judge:
 	$(GO) run ./bench/judge $(ARGS)
+
+# Lists, counts and an import of 100,000 devices.
+bench-estate:
+	$(GO) test ./internal/estate -run '^$$' -bench . -benchtime 5x $(ARGS)
 
 # Needs Node: npm ci --prefix internal/web. What comes out is committed.
 generate:

@@ -20,14 +20,14 @@ func (e *Estate) attach(ctx context.Context, tx querier, c *Camera) error {
 		old := d
 		d.Camera = c.ID
 		c.Device = d.ID
-		return e.store(ctx, tx, old, &d, c.AddedBy, "camera added")
+		return e.store(ctx, tx, old, &d, "", "camera added")
 	}
 	d = Device{
 		ID: DeviceID("dev-" + c.ID), Site: c.Site, Name: c.Name, Kind: KindCamera, Camera: c.ID, State: Adopted,
 		Identification: Identification{Confidence: Unknown},
 	}
 	d.Addresses, d.Hostname = hostOf(*c)
-	d, err = e.insert(ctx, tx, d, c.AddedBy, "camera added")
+	d, err = e.insert(ctx, tx, d, "", "camera added")
 	c.Device = d.ID
 	return err
 }
@@ -79,7 +79,7 @@ func (e *Estate) readdress(ctx context.Context, tx querier, old, c Camera) error
 	before := d
 	d.Addresses = mergeLists(slices.DeleteFunc(slices.Clone(d.Addresses), func(a netip.Addr) bool { return slices.Contains(was, a) }), is)
 	d.Hostname = or(host, d.Hostname)
-	return e.store(ctx, tx, before, &d, c.AddedBy, "camera's address changed")
+	return e.store(ctx, tx, before, &d, "", "camera's address changed")
 }
 
 // detach leaves the device of a removed camera where it hangs.

@@ -47,7 +47,8 @@ func (e *Estate) AddDevice(ctx context.Context, d Device, by, why string) (Devic
 
 // UpdateDevice lets change edit what a person says of a device: name, kind,
 // addresses, network, exposure, purpose, tag, cost, when it was deployed. State,
-// site and camera have doors of their own and cannot be changed here.
+// site and camera have doors of their own and cannot be changed here; what was
+// concluded is [Estate.Observe]'s, and stays as it is.
 func (e *Estate) UpdateDevice(ctx context.Context, id DeviceID, change func(*Device), by, why string) (Device, error) {
 	return e.alter(ctx, "update", id, by, why, func(d *Device) error {
 		old := *d
@@ -55,7 +56,8 @@ func (e *Estate) UpdateDevice(ctx context.Context, id DeviceID, change func(*Dev
 		if d.ID != old.ID || d.State != old.State || d.Site != old.Site || d.Camera != old.Camera {
 			return invalid("device", "own-door", "")
 		}
-		d.Adopted, d.Removed, d.WhyRemoved, d.LastScan = old.Adopted, old.Removed, old.WhyRemoved, old.LastScan
+		d.Adopted, d.Removed, d.WhyRemoved = old.Adopted, old.Removed, old.WhyRemoved
+		d.Identification, d.FirstSeen, d.LastSeen, d.LastScan = old.Identification, old.FirstSeen, old.LastSeen, old.LastScan
 		return nil
 	})
 }

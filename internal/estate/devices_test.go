@@ -249,6 +249,11 @@ func TestHistoryTellsWhoAndWhy(t *testing.T) {
 	if _, err := e.UpdateDevice(t.Context(), d.ID, func(d *Device) { d.Network = NetworkCore }, "ada", ""); err != nil {
 		t.Fatal(err)
 	}
+	cam := gate(a.ID)
+	cam.Device = d.ID
+	if _, err := e.AddCamera(ActingAs(t.Context(), "hedy"), cam); err != nil {
+		t.Fatal(err)
+	}
 	got, err := e.History(t.Context(), "device", string(d.ID), 0, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -258,6 +263,7 @@ func TestHistoryTellsWhoAndWhy(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%d %s: %s > %s, %s: %s", c.N, c.What, c.From, c.To, c.By, c.Why))
 	}
 	want := []string{
+		"6 camera:  > front-gate, hedy: camera added",
 		"5 network: unknown > core, ada: ", "4 site: school > harbour, grace: moved in spring", "3 state: proposed > adopted, grace: moved in spring",
 		"2 site:  > school, ada: on the list of 2019", "1 state:  > proposed, ada: on the list of 2019",
 	}

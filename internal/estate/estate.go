@@ -78,8 +78,6 @@ type Camera struct {
 	Retention Retention // zero: as the whole archive
 	Created   time.Time
 	Updated   time.Time
-
-	AddedBy string // who adds or changes it, for its device's history; not stored with the camera
 }
 
 // StreamConfig is one encoded output of a camera.

@@ -47,6 +47,14 @@ func (e *Estate) History(ctx context.Context, subject, id string, before, limit 
 	return all, rows.Err()
 }
 
+type actor struct{}
+
+// ActingAs says who acts, for the history of changes whose door does not ask:
+// cameras and their import.
+func ActingAs(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, actor{}, who)
+}
+
 // maxHistoryText bounds a value in a history, in bytes.
 const maxHistoryText = 1024
 
@@ -54,6 +62,9 @@ const maxHistoryText = 1024
 func (e *Estate) note(ctx context.Context, q querier, c Change) error {
 	if c.From == c.To {
 		return nil
+	}
+	if c.By == "" {
+		c.By, _ = ctx.Value(actor{}).(string)
 	}
 	if c.By == "" {
 		c.By = "watchward"

@@ -280,19 +280,31 @@ func (in *intake) takeRecord(ctx context.Context, r Record) error {
 	return in.add(ctx, d, r, links)
 }
 
-// known finds the device of a record: by its ID, else as a sighting's.
+// known finds the device of a record: by its ID, when that is no other
+// estate's, else as a sighting's.
 func (in *intake) known(ctx context.Context, d Device) (*Device, []Link, error) {
 	if d.ID != "" {
 		known, err := oneDevice(ctx, in.tx, d.ID)
-		if err == nil {
+		if err == nil && sameDevice(known, d) {
 			return &known, nil, nil
 		}
-		if !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, nil, err
 		}
 	}
 	m, err := in.match(ctx, in.tx, d, "")
 	return m.device, m.links, err
+}
+
+// sameDevice says that two devices with one ID are one: two estates may have
+// given the same ID to different ones.
+func sameDevice(known, said Device) bool {
+	if contradiction(candidate{Device: known, by: BySerial}, said, "") != "" {
+		return false
+	}
+	keys := keysOf(known)
+	return known.Site == said.Site && known.Name == said.Name ||
+		slices.ContainsFunc(keysOf(said), func(k key) bool { return slices.Contains(keys, k) })
 }
 
 func (in *intake) add(ctx context.Context, d Device, r Record, links []Link) error {

@@ -145,6 +145,24 @@ func TestImportNamesSitesOfOthers(t *testing.T) {
 	}
 }
 
+// TestIDsOfAnotherEstate: both made "dev-front-gate", and mean two devices.
+func TestIDsOfAnotherEstate(t *testing.T) {
+	e, a := withSite(t)
+	c, err := e.AddCamera(t.Context(), gate(a.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv := listed(t, "School Front 10.7.0.1 mac=00:40:8c:00:00:07")
+	inv.Records[0].Device.ID = c.Device
+	r, err := e.ImportInventory(t.Context(), inv, Import{By: "ada"})
+	if err != nil || r.Added != 1 || r.Updated != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if d, _ := e.Device(t.Context(), c.Device); d.Name != "Front gate" || len(d.MACs) != 0 {
+		t.Errorf("the camera's device is now %+v", d)
+	}
+}
+
 // BenchmarkImport takes 100,000 devices into an empty estate.
 func BenchmarkImport(b *testing.B) {
 	var inv Inventory

@@ -255,7 +255,7 @@ func (w *Watch) apiAdd(rw http.ResponseWriter, r *http.Request) error {
 	if err := w.allow(r, access.ChangeCameras, c.Site); err != nil {
 		return err
 	}
-	c, err := w.o.Estate.AddCamera(r.Context(), c)
+	c, err := w.o.Estate.AddCamera(acting(r), c)
 	if err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (w *Watch) apiUpdate(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.apply(&c)
-	if c, err = w.o.Estate.UpdateCamera(r.Context(), c); err != nil {
+	if c, err = w.o.Estate.UpdateCamera(acting(r), c); err != nil {
 		return err
 	}
 	w.log.Info("camera changed", "camera", c.ID, "user", web.From(r).User().Name)
@@ -286,7 +286,7 @@ func (w *Watch) apiRemove(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := w.o.Estate.RemoveCamera(r.Context(), c.ID); err != nil {
+	if err := w.o.Estate.RemoveCamera(acting(r), c.ID); err != nil {
 		return err
 	}
 	w.log.Info("camera removed", "camera", c.ID, "user", web.From(r).User().Name)

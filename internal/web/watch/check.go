@@ -115,7 +115,7 @@ func (w *Watch) trustCertificate(rw http.ResponseWriter, r *http.Request) error 
 	if c.Pin = r.PostForm.Get("sha256"); strings.TrimSpace(c.Pin) == "" {
 		return &estate.Invalid{Field: "pin", Code: "missing"} // an empty pin would trust every authority
 	}
-	if c, err = w.o.Estate.UpdateCamera(r.Context(), c); err != nil {
+	if c, err = w.o.Estate.UpdateCamera(acting(r), c); err != nil {
 		return err
 	}
 	w.log.Info("certificate of a camera trusted", "camera", c.ID, "sha256", c.Pin, "before", was, "user", web.From(r).User().Name)

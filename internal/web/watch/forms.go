@@ -66,7 +66,7 @@ func (w *Watch) addCamera(rw http.ResponseWriter, r *http.Request) error {
 		err = w.allow(r, access.ChangeCameras, c.Site)
 	}
 	if err == nil {
-		c, err = w.o.Estate.AddCamera(r.Context(), c)
+		c, err = w.o.Estate.AddCamera(acting(r), c)
 	}
 	if errors.As(err, &d.Problem) {
 		return w.render(rw, r, "edit", http.StatusUnprocessableEntity, d)
@@ -173,7 +173,7 @@ func (w *Watch) editCamera(rw http.ResponseWriter, r *http.Request) error {
 	d.Form, d.On, err = readCameraForm(r, &c)
 	d.Form["site"] = site
 	if err == nil {
-		_, err = w.o.Estate.UpdateCamera(r.Context(), c)
+		_, err = w.o.Estate.UpdateCamera(acting(r), c)
 	}
 	if errors.As(err, &d.Problem) {
 		return w.render(rw, r, "edit", http.StatusUnprocessableEntity, d)
@@ -199,7 +199,7 @@ func (w *Watch) removeCamera(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := w.o.Estate.RemoveCamera(r.Context(), c.ID); err != nil {
+	if err := w.o.Estate.RemoveCamera(acting(r), c.ID); err != nil {
 		return err
 	}
 	w.log.Info("camera removed", "camera", c.ID, "user", web.From(r).User().Name)
@@ -232,7 +232,7 @@ func (w *Watch) importCameras(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer body.Close()
-	report, err := w.o.Estate.ImportCSV(r.Context(), body)
+	report, err := w.o.Estate.ImportCSV(acting(r), body)
 	if err != nil {
 		return err
 	}

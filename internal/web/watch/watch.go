@@ -181,6 +181,11 @@ func explain(err error) (web.Problem, bool) {
 	return web.Problem{}, false
 }
 
+// acting is a request's context that says who asks, for the estate's history.
+func acting(r *http.Request) context.Context {
+	return estate.ActingAs(r.Context(), web.From(r).User().Name)
+}
+
 // camera finds the camera of a request, if the user may do there what he wants.
 func (w *Watch) camera(r *http.Request, act access.Act) (estate.Camera, error) {
 	id := r.PathValue("id")
