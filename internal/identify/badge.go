@@ -53,9 +53,20 @@ func newBadges(graph *makers.Graph) badges {
 // was sold stays on the walls.
 func (b badges) maker(brand string, on time.Time) string {
 	relations := b.graph.Relations(brand, time.Time{})
-	for _, kind := range []makers.Kind{makers.OEMMost, makers.Own, makers.Subsidiary, makers.Former} {
+	// Who is called like the brand is who it was all along: Bosch, before and
+	// after its cameras were sold.
+	slices.SortStableFunc(relations, func(x, y makers.Relation) int {
+		if (x.MakerName == brand) == (y.MakerName == brand) {
+			return 0
+		}
+		if x.MakerName == brand {
+			return -1
+		}
+		return 1
+	})
+	for _, kinds := range [][]makers.Kind{{makers.OEMMost}, {makers.Own, makers.Subsidiary, makers.Former}} {
 		for _, r := range relations {
-			if r.Kind == kind && (on.IsZero() || !on.Before(r.Since)) {
+			if slices.Contains(kinds, r.Kind) && (on.IsZero() || !on.Before(r.Since)) {
 				return r.Maker
 			}
 		}
@@ -72,10 +83,11 @@ func (b badges) own(brand, maker string) bool {
 
 // confirms says whether a badge may confirm what the firmware's shape says of a
 // maker: where nobody else is known to make devices of that name, or this maker
-// makes most of them.
+// makes most of them. What nobody verified confirms nothing: many a brand that
+// seems to make its own is one whose maker nobody wrote down.
 func (b badges) confirms(brand, maker string) bool {
 	for _, r := range b.graph.Relations(brand, time.Time{}) {
-		if r.Maker == maker && (r.Kind == makers.OEMMost || !b.graph.Rebadges(brand)) {
+		if r.Maker == maker && r.Verified && (r.Kind == makers.OEMMost || !b.graph.Rebadges(brand)) {
 			return true
 		}
 	}

@@ -250,4 +250,7 @@ func (c *conclusion) details(id *estate.Identification) {
 			}
 		}
 	}
+	if id.Model == "" {
+		id.Model = c.hardware
+	}
 }

@@ -146,7 +146,8 @@ type conclusion struct {
 	findings []finding
 	video    bool // something was seen that only video equipment shows
 	// plain is what a device says of itself in fields whose meaning is fixed.
-	plain estate.Identification
+	plain    estate.Identification
+	hardware string // as a scope says it: a model at best, where nothing says it better
 }
 
 func (c *conclusion) read(ev estate.Evidence) {
@@ -254,8 +255,8 @@ func (c *conclusion) plainly(o observation) {
 	case "doc.serialnumber", "doc.serialno", "doc.devicesn":
 		keep(&c.plain.Serial)
 	case "scope":
-		if model, ok := strings.CutPrefix(o.value, "hardware/"); ok && c.plain.Model == "" {
-			c.plain.Model = clean(model)
+		if model, ok := strings.CutPrefix(o.value, "hardware/"); ok && c.hardware == "" {
+			c.hardware = clean(model)
 		}
 	}
 }

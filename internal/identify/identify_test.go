@@ -84,6 +84,32 @@ func TestFromTellsWhatTheDeviceSays(t *testing.T) {
 	}
 }
 
+func TestFromPrefersWhatSaysTheModelBest(t *testing.T) {
+	e := defaultEngine(t)
+	scope := seen(KindWSDiscoveryScopes, "onvif://www.onvif.org/hardware/F0005A43")
+	info := seen(KindONVIFDeviceInformation, "<Manufacturer>Bosch</Manufacturer><Model>DINION IP 6000i</Model>")
+	if got := e.From([]estate.Evidence{scope, info}, time.Time{}); got.Model != "DINION IP 6000i" {
+		t.Errorf("model %q", got.Model)
+	}
+	if got := e.From([]estate.Evidence{scope}, time.Time{}); got.Model != "F0005A43" || got.MakerName != "Bosch" {
+		t.Errorf("model %q, maker %q", got.Model, got.MakerName)
+	}
+}
+
+// TestFromSeesThroughALiar gives a device whose every name says Axis, and whose
+// firmware does not.
+func TestFromSeesThroughALiar(t *testing.T) {
+	got := defaultEngine(t).From([]estate.Evidence{
+		seen(KindRTSPResponse, "RTSP/1.0 401 Unauthorized\r\nServer: AXIS Media Server\r\nWWW-Authenticate: Digest realm=\"IP Camera(J7713)\", nonce=\"0\", stale=\"FALSE\"\r\n\r\n"),
+		seen(KindHTTPTitle, "AXIS P3265-LV"),
+		seen(KindWSDiscoveryScopes, "onvif://www.onvif.org/hardware/P3265-LV onvif://www.onvif.org/name/AXIS%20P3265-LV"),
+		seen(KindONVIFStreamURI, "<Uri>rtsp://192.0.2.1/axis-media/media.amp</Uri>"),
+	}, time.Time{})
+	if got.MakerName != "Hikvision" || got.Confidence != estate.Identified || got.Brand != "Axis" || len(got.Conflicts) == 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestFromKnowsDates(t *testing.T) {
 	e := defaultEngine(t)
 	badge := []estate.Evidence{seen(KindONVIFDeviceInformation, "<Manufacturer>Amcrest</Manufacturer>")}

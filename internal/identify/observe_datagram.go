@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -50,10 +51,11 @@ func readStrings(o *observations, value string) {
 
 // readSADP reads Hikvision's answer to an inquiry: XML without a namespace.
 func readSADP(o *observations, value string) {
-	if strings.Contains(value, "<ProbeMatch>") && strings.Contains(value, "<DeviceSN>") && strings.Contains(value, "<MAC>") {
+	readDocument(o, value)
+	address := slices.ContainsFunc(o.list, func(o observation) bool { return o.field == "doc.mac" && textMAC.MatchString(o.value) })
+	if address && strings.Contains(value, "<ProbeMatch>") && strings.Contains(value, "<DeviceSN>") {
 		o.add("proto", "sadp")
 	}
-	readDocument(o, value)
 }
 
 // readDHIP reads Dahua's answer: 32 bytes of head with the magic DHIP, then JSON.
