@@ -42,6 +42,8 @@ type InventoryRow struct {
 	Site                       string // its name, where one is given
 	Case                       Case
 	Basis                      Basis
+
+	removed bool
 }
 
 // Basis says what the maker of a row rests on.
@@ -84,7 +86,7 @@ func (HeaderError) Hint() string {
 // ReadInventory reads a list of devices: CSV with commas, semicolons or tabs,
 // in UTF-8, UTF-16 or what old spreadsheets write, even mixed. It calls row for
 // each device that can be read and bad for each that cannot, in order, and
-// goes on. An error is about the file as a whole; nothing was called then.
+// goes on; devices that the list says were removed it passes over. An error is about the file as a whole; nothing was called then.
 func (c *Catalogue) ReadInventory(r io.Reader, o InventoryOptions, row func(InventoryRow), bad func(RowError)) error {
 	body, err := io.ReadAll(io.LimitReader(r, MaxInventoryBytes+1))
 	if err != nil {
@@ -121,9 +123,10 @@ func (c *Catalogue) ReadInventory(r io.Reader, o InventoryOptions, row func(Inve
 			return nil
 		}
 		rows++
-		if device, problem := in.read(record); problem != nil {
+		switch device, problem := in.read(record); {
+		case problem != nil:
 			bad(*problem)
-		} else {
+		case !device.removed:
 			row(device)
 		}
 	}
@@ -135,6 +138,7 @@ type column int
 const (
 	colNone column = iota
 	colName
+	colID // stands for a name where there is none
 	colAddress
 	colMAC
 	colSerial
@@ -147,6 +151,7 @@ const (
 	colSite
 	colSiteClass
 	colBody
+	colState
 	colNetwork
 	colPurposes
 	colCertificates
@@ -156,9 +161,10 @@ const (
 
 // columnNames are how people call the columns, folded by [foldHeader].
 var columnNames = map[string]column{
-	"name": colName, "device": colName, "devicename": colName, "camera": colName, "cameraname": colName, "hostname": colName, "nom": colName, "appareil": colName, "id": colName, "deviceid": colName, "asset": colName, "assetid": colName,
-	"address": colAddress, "ip": colAddress, "ipaddress": colAddress, "host": colAddress, "adresse": colAddress, "adresseip": colAddress, "ipv4": colAddress,
-	"mac": colMAC, "macaddress": colMAC, "adressemac": colMAC,
+	"name": colName, "device": colName, "devicename": colName, "camera": colName, "cameraname": colName, "hostname": colName, "nom": colName, "appareil": colName,
+	"id": colID, "deviceid": colID, "asset": colID, "assetid": colID, "tag": colID, "assettag": colID,
+	"address": colAddress, "addresses": colAddress, "ip": colAddress, "ipaddress": colAddress, "host": colAddress, "adresse": colAddress, "adresseip": colAddress, "ipv4": colAddress,
+	"mac": colMAC, "macs": colMAC, "macaddress": colMAC, "adressemac": colMAC,
 	"serial": colSerial, "serialnumber": colSerial, "sn": colSerial, "numerodeserie": colSerial,
 	"brand": colBrand, "badge": colBrand, "manufacturer": colBrand, "make": colBrand, "vendor": colBrand, "marque": colBrand, "fabricant": colBrand,
 	"maker": colMaker, "realmaker": colMaker, "makerid": colMaker, "oem": colMaker, "madeby": colMaker, "faitpar": colMaker, "producer": colMaker,
@@ -168,7 +174,8 @@ var columnNames = map[string]column{
 	"kind":      colKind, "type": colKind, "genre": colKind, "role": colKind, "devicekind": colKind, "category": colKind,
 	"site": colSite, "sitename": colSite, "location": colSite, "building": colSite, "lieu": colSite, "batiment": colSite,
 	"siteclass": colSiteClass, "siteclassification": colSiteClass, "sensitivity": colSiteClass, "classification": colSiteClass, "classe": colSiteClass, "classedusite": colSiteClass,
-	"body": colBody, "bodytype": colBody, "organisation": colBody, "organisme": colBody,
+	"body": colBody, "bodytype": colBody, "typedorganisme": colBody,
+	"state": colState, "status": colState, "etat": colState, "statut": colState,
 	"network": colNetwork, "segment": colNetwork, "reseau": colNetwork,
 	"purpose": colPurposes, "purposes": colPurposes, "finalite": colPurposes, "finalites": colPurposes, "use": colPurposes,
 	"certificates": colCertificates, "certificats": colCertificates,
@@ -201,7 +208,7 @@ func inventoryColumns(head []string) ([]column, error) {
 			continue
 		}
 		if first, ok := at[col]; ok {
-			if col == colName || col == colSite { // of several names the first is the one
+			if col == colName || col == colID || col == colSite { // of several names the first is the one
 				continue
 			}
 			return nil, HeaderError{fmt.Sprintf("columns %q and %q mean the same", clipped(first), clipped(name))}
@@ -249,15 +256,32 @@ func (in *inventoryReader) read(rec record) (InventoryRow, *RowError) {
 				return InventoryRow{}, &RowError{Line: rec.line, Text: fmt.Sprintf("%d fields, but the first row names %d columns", len(rec.fields), len(in.columns))}
 			}
 		case in.columns[i] != colNone:
-			v[in.columns[i]] = strings.TrimSpace(field)
+			v[in.columns[i]] = plainCell(field)
 		}
 	}
 	row := InventoryRow{Line: rec.line, Name: v[colName], Address: v[colAddress], MAC: v[colMAC], Serial: v[colSerial]}
+	switch fold(v[colState]) {
+	case "removed", "retiré", "decommissioned":
+		row.removed = true
+	}
+	if row.Name == "" {
+		row.Name = v[colID]
+	}
 	col, err := in.fill(&row, &v)
 	if err != nil {
 		return InventoryRow{}, &RowError{Line: rec.line, Column: in.columnName(col), Text: err.Error()}
 	}
 	return row, nil
+}
+
+// plainCell takes away the apostrophe that keeps a spreadsheet from running a
+// cell.
+func plainCell(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && s[0] == '\'' && strings.ContainsRune("=+-@", rune(s[1])) {
+		return s[1:]
+	}
+	return s
 }
 
 func (in *inventoryReader) columnName(col column) string {
@@ -272,8 +296,10 @@ func (in *inventoryReader) has(col column) bool { return slices.Contains(in.colu
 // fill makes the case; its error is about one column.
 func (in *inventoryReader) fill(row *InventoryRow, v *[colCount]string) (column, error) {
 	cs := &row.Case
-	*cs = Case{Body: in.o.Body, SiteClass: in.o.SiteClass, Network: in.o.Network, Purposes: in.o.Purposes,
-		Deployed: in.o.Deployed, On: in.o.On, Model: v[colModel], Brand: v[colBrand]}
+	*cs = Case{
+		Body: in.o.Body, SiteClass: in.o.SiteClass, Network: in.o.Network, Purposes: in.o.Purposes,
+		Deployed: in.o.Deployed, On: in.o.On, Model: v[colModel], Brand: v[colBrand],
+	}
 	if v[colBody] != "" {
 		if _, ok := in.c.Body(v[colBody]); ok || in.o.Body == "" {
 			cs.Body = v[colBody]
@@ -336,7 +362,7 @@ var siteClasses = map[string]SiteClass{
 }
 
 var networks = map[string]Network{
-	"core": NetworkCore, "central": NetworkCore, "corporate": NetworkCore,
+	"core": NetworkCore, "central": NetworkCore, "cœur": NetworkCore, "coeur": NetworkCore, "corporate": NetworkCore,
 	"isolated": NetworkIsolated, "isolé": NetworkIsolated, "separate": NetworkIsolated, "segmented": NetworkIsolated, "none": NetworkIsolated,
 	"unknown": NetworkUnknown, "inconnu": NetworkUnknown, "undetermined": NetworkUnknown,
 }

@@ -87,6 +87,20 @@ func TestReadInventoryFillsTheCase(t *testing.T) {
 	}
 }
 
+func TestReadInventoryReadsOurOwnExport(t *testing.T) {
+	rows, bad, err := read(t, loaded(t), InventoryOptions{},
+		"id,organisation,body,site,site_class,name,kind,state,addresses,macs,hostname,serial,brand,maker,model,confidence,network,purpose,deployed\n"+
+			"d1,Home Office,uk.central-department,HQ,sensitive,'=gate,camera,adopted,192.0.2.1 192.0.2.2,00:40:8c:00:00:01,,S1,TRENDnet,hikvision,TV,identified,core,,2023-01-02\n"+
+			"d2,Home Office,uk.central-department,HQ,sensitive,old,camera,removed,,,,,,hikvision,,identified,core,,\n")
+	if err != nil || len(bad) > 0 || len(rows) != 1 {
+		t.Fatalf("%d rows, bad %q, error %v", len(rows), bad, err)
+	}
+	r := rows[0]
+	if r.Name != "=gate" || r.Site != "HQ" || r.Case.Body != "uk.central-department" || r.Case.SiteClass != SiteSensitive || r.Case.Maker != "hikvision" || r.MAC == "" {
+		t.Errorf("read as %+v", r)
+	}
+}
+
 func TestReadInventoryNamesBadRowsAndKeepsTheGood(t *testing.T) {
 	text := "name,brand,confidence,deployed\n" + // 1
 		"a,Axis,identified,\n" + // 2

@@ -28,7 +28,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"time"
 
 	"github.com/watchward/watchward/internal/identify/makers"
 )
@@ -48,7 +47,6 @@ type Catalogue struct {
 	makers       Makers
 	decisions    []Decision
 	asIf         map[string]bool // instruments that oblige every body, for what-if
-	bounds       []time.Time     // first days of clauses, in order
 	uses         map[string]bool // variables that any predicate names
 	laws         []string
 }
