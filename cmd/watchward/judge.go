@@ -365,6 +365,10 @@ func (j *judged) reasons(v policy.Verdict) []string {
 func (j *judged) changes(v policy.Verdict) []string {
 	var out []string
 	for _, c := range v.WouldChange {
+		if c.Code == "give-body" {
+			// All types at each clause would hide everything else; they are said once.
+			c.Args = map[string]string{"known": "watchward rules bodies"}
+		}
 		out = append(out, j.texts.Change(c, j.cmd.Lang))
 	}
 	return out
