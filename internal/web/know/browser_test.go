@@ -62,6 +62,13 @@ func (p tab) visit(path string) {
 	}
 }
 
+func (p tab) press(keys string) {
+	p.Helper()
+	if err := chromedp.Do(p.ctx, chromedp.KeyEvent(keys)); err != nil {
+		p.Fatal(err)
+	}
+}
+
 // value is the value of an expression.
 func value[T any](p tab, expr string) T {
 	p.Helper()

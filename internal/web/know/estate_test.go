@@ -122,7 +122,7 @@ func TestReadersChangeNothing(t *testing.T) {
 			continue
 		}
 		path = strings.NewReplacer("{id}", "ministry").Replace(path)
-		if rec := b.serve(form(path, url.Values{"name": {"x"}}, vic)); rec.Code != 403 && rec.Code != 405 {
+		if rec := b.serve(ask(method, path, "", vic)); rec.Code != 403 {
 			t.Errorf("%s: %d, want 403", route.Pattern, rec.Code)
 		}
 	}

@@ -77,6 +77,7 @@ func New(o Options) (*Know, error) {
 	k.estateRoutes()
 	k.deviceRoutes()
 	k.actRoutes()
+	k.mapRoutes()
 	k.ruleRoutes()
 	return k, nil
 }

@@ -99,8 +99,8 @@ async function json<T>(url: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** Sends JSON and reads the JSON that comes back. */
-export async function post<T>(url: string, body: unknown): Promise<T> {
-  const r = await get(url, { method: "POST", headers: { Accept: "application/json", "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export async function post<T>(url: string, body: unknown, method: "POST" | "PUT" = "POST"): Promise<T> {
+  const r = await get(url, { method, headers: { Accept: "application/json", "Content-Type": "application/json" }, body: JSON.stringify(body) });
   return (await r.json()) as T;
 }
 
@@ -108,6 +108,19 @@ const camera = (id: string) => `/api/cameras/${encodeURIComponent(id)}`;
 
 function query(params: Record<string, string | number>): string {
   return "?" + new URLSearchParams(Object.entries(params).map(([k, v]) => [k, typeof v === "number" ? String(Math.round(v)) : v]));
+}
+
+/** Where a device stands on its site's floor plan: parts of its width and height, degrees clockwise from up. */
+export interface Placement {
+  x: number;
+  y: number;
+  heading: number;
+  angle: number;
+  reach: number;
+}
+
+export function place(device: string, p: Placement): Promise<Placement> {
+  return post<Placement>(`/api/estate/devices/${encodeURIComponent(device)}/placement`, p, "PUT");
 }
 
 export function cameras(): Promise<Camera[]> {

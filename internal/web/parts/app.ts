@@ -4,6 +4,7 @@
 import { WatchIdentity } from "./identity";
 import { takeFromAddress } from "./keyring";
 import { WatchPasskey } from "./passkey";
+import { WatchPlan } from "./plan";
 import { WatchPlayer } from "./player";
 import { WatchTile } from "./tile";
 import { WatchTimeline } from "./timeline";
@@ -17,6 +18,7 @@ for (const [name, element] of [
   ["watch-timeline", WatchTimeline],
   ["watch-tile", WatchTile],
   ["watch-player", WatchPlayer],
+  ["watch-plan", WatchPlan],
 ] as const) {
   if (!customElements.get(name)) customElements.define(name, element);
 }
