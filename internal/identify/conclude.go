@@ -16,9 +16,10 @@ type weight struct {
 	families []string
 	// hint is the best of what is left: 2 for a C, 1 for a badge; hints are the
 	// families of C.
-	hint  int
-	hints []string
-	oui   bool // its own hardware address
+	hint   int
+	hints  []string
+	badges int
+	oui    bool // its own hardware address
 	// names are the observations with its badge, or that of a brand that it makes
 	// most of; strong those with grade A or B.
 	names, strong []string
@@ -70,7 +71,8 @@ func (w *weight) rank() int {
 	case len(w.families) > 0:
 		return 20 * w.strength()
 	case w.hint == 2:
-		return 2 * min(len(w.hints), 9)
+		// What hints twice, or agrees with the badge, hints more.
+		return 2*min(len(w.hints), 9) + min(w.badges, 1)
 	}
 	return w.hint
 }
@@ -116,8 +118,9 @@ func (w *weight) add(f finding, b badges) {
 		w.oui = w.oui || r.Family == fingerprints.FamilyOUI
 	case fingerprints.Badge:
 		w.hint = max(w.hint, 1)
+		w.badges++
 		w.oui = w.oui || r.Family == fingerprints.FamilyOUI && b.own(r.Brand, w.maker)
-		if r.Family == fingerprints.FamilyName && b.confirms(r.Brand, w.maker) {
+		if b.confirms(r.Brand, w.maker) {
 			w.names = append(w.names, f.value)
 		}
 	}

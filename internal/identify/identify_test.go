@@ -38,6 +38,7 @@ func TestFrom(t *testing.T) {
 		{"a second of another family makes it likely", []estate.Evidence{path, seen(KindWSDiscoveryScopes, "onvif://www.onvif.org/extension/unique_identifier")}, "Dahua", "", estate.VeryLikely, false, false},
 		{"a second of the same family does not", []estate.Evidence{path, seen(KindONVIFStreamURI, "<Uri>rtsp://192.0.2.1/cam/realmonitor?channel=2</Uri>")}, "Dahua", "", estate.Hint, false, false},
 		{"its own hardware address confirms", []estate.Evidence{path, seen(KindMAC, "38:AF:29:00:00:01")}, "Dahua", "", estate.VeryLikely, false, false},
+		{"so does that of a brand that it makes most of", []estate.Evidence{path, seen(KindMAC, "9C:8E:CD:00:00:01")}, "Dahua", "Amcrest", estate.VeryLikely, false, false},
 		{"a hardware address alone hints", []estate.Evidence{seen(KindMAC, "38:AF:29:00:00:01")}, "Dahua", "", estate.Hint, false, false},
 		{"an address that software made up says nothing", []estate.Evidence{seen(KindMAC, "3A:AF:29:00:00:01")}, "", "", estate.Unknown, false, false},
 		{"a badge alone", []estate.Evidence{seen(KindONVIFDeviceInformation, "<Manufacturer>AXIS</Manufacturer>")}, "Axis", "Axis", estate.Hint, true, false},
