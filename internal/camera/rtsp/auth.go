@@ -200,6 +200,13 @@ func (l *login) authorization(method, uri string) string {
 	return l.use.digest(l.user, l.password, method, uri, l.count, hex.EncodeToString(seed[:]))
 }
 
+// Answer is the value of an Authorization header for one request, over RTSP or
+// HTTP. Each request wants a challenge of its own, or its count would repeat.
+func (c *Challenge) Answer(user, password, method, uri string) string {
+	l := login{user: user, password: password, use: c}
+	return l.authorization(method, uri)
+}
+
 // digest computes the answer of RFC 7616, 3.4.
 func (c *Challenge) digest(user, password, method, uri string, count uint32, cnonce string) string {
 	name, session := c.hashName()
