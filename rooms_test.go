@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"internal/record":    {"internal/archive", "internal/media", "internal/seal"},
 	"internal/estate":    {"internal/db"},
 	"internal/identify":  {"internal/estate"},
+	"internal/discover":  {"internal/camera", "internal/estate", "internal/identify"},
 	"internal/policy":    {"internal/db", "internal/estate", "internal/identify"},
 	"internal/access":    {"internal/db", "internal/estate"},
 	"internal/web":       {"internal/access"},
