@@ -188,6 +188,16 @@ func TestNoWayAroundTheGate(t *testing.T) {
 			_, err := w.estate.Adopt(ctx, d.ID, w.ministry.ID, "ada", "")
 			return err
 		}},
+		{"a waiver whose revocation was taken back in the database", func(ctx context.Context, w *town) error {
+			d := w.hang(cam("gate", "hikvision"), w.ministry)
+			v := w.waive(d, w.ministry, NewDate(2027, 5, 1), "UK-WMS-386")
+			if err := w.book.Revoke(ctx, v.ID, "ada", "a mistake"); err != nil {
+				w.t.Error(err)
+			}
+			w.exec(`UPDATE policy_waivers SET revoked = 0, revoked_by = '', revoked_why = ''`)
+			_, err := w.estate.Adopt(ctx, d.ID, w.ministry.ID, "ada", "")
+			return err
+		}},
 		{"a waiver whose end was moved in the database", func(ctx context.Context, w *town) error {
 			d := w.hang(cam("gate", "hikvision"), w.ministry)
 			w.waive(d, w.ministry, NewDate(2026, 11, 30), "UK-WMS-386")
@@ -361,6 +371,69 @@ func TestFindingsFollowTheWorld(t *testing.T) {
 	waivers, err := w.book.Waivers(ctx, "")
 	if err != nil || len(waivers) != 1 || waivers[0].ID != v.ID || waivers[0].Altered {
 		t.Errorf("the waiver stays visible: %+v, %v", waivers, err)
+	}
+}
+
+func TestFindingsComeInPages(t *testing.T) {
+	w := newTown(t)
+	for i := range 7 {
+		d := cam(string(rune('a'+i)), "hikvision")
+		d.Deployed = on(2020, 1, 1)
+		if i%2 == 0 {
+			d.Network = estate.NetworkCore
+		}
+		w.hang(d, w.ministry)
+	}
+	w.refresh()
+	whole, err := w.book.Findings(t.Context(), FindingFilter{})
+	if err != nil || len(whole) != 11 || whole[0].Force != Must || whole[10].Force != Should {
+		t.Fatalf("%d findings, %v", len(whole), err)
+	}
+	var paged []string
+	for after := ""; ; {
+		page, err := w.book.Findings(t.Context(), FindingFilter{Limit: 3, After: after, Sites: map[string]bool{w.ministry.ID: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range page {
+			paged = append(paged, f.ID)
+		}
+		if len(page) < 3 {
+			break
+		}
+		after = page[2].Cursor()
+	}
+	for i, f := range whole {
+		if i >= len(paged) || paged[i] != f.ID {
+			t.Fatalf("page by page %q, at once %+v", paged, whole)
+		}
+	}
+	counts, err := w.book.FindingCounts(t.Context())
+	if err != nil || len(counts) != 2 || counts[0] != (FindingCount{StateOpen, Must, w.ministry.ID, 4}) || counts[1].N != 7 {
+		t.Errorf("counts %+v, %v", counts, err)
+	}
+	if none, err := w.book.Findings(t.Context(), FindingFilter{Sites: map[string]bool{}}); err != nil || len(none) > 0 {
+		t.Errorf("who may see no site sees %d, %v", len(none), err)
+	}
+	if _, err := w.book.Findings(t.Context(), FindingFilter{After: "x"}); err == nil {
+		t.Error("a cursor that is none was taken")
+	}
+}
+
+func TestCompareTheEstate(t *testing.T) {
+	w := newTown(t)
+	d := cam("desk", "hikvision")
+	d.Deployed = on(2024, 1, 1)
+	w.hang(d, w.hall)
+	w.hang(cam("lobby", "axis"), w.ministry)
+	placed, c, err := w.book.Compare(t.Context(), nil, WhatIf{Body: "uk.central-department"})
+	if err != nil || len(placed) != 2 || len(c.Devices) != 2 || c.Changed != 1 || c.BrokenBefore != 0 || c.BrokenAfter != 1 {
+		t.Fatalf("%+v, %+v, %v", placed, c, err)
+	}
+	for i, p := range placed {
+		if (p.Name == "desk") != c.Devices[i].BrokenAfter {
+			t.Errorf("%s: %+v", p.Name, c.Devices[i])
+		}
 	}
 }
 

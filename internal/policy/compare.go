@@ -1,6 +1,12 @@
 package policy
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/watchward/watchward/internal/estate"
+)
 
 // WhatIf is what to change before judging again. Zero fields change nothing.
 type WhatIf struct {
@@ -152,4 +158,44 @@ func compare(before, after []Verdict) Compared {
 		}
 	}
 	return d
+}
+
+// Placed is a device where it hangs, ready to be judged.
+type Placed struct {
+	Device, Name, Site string
+	Case               Case
+}
+
+// Cases returns the devices of the estate as cases of today, in the order of
+// its lists; only those at sites, where that is not nil.
+func (b *Book) Cases(ctx context.Context, sites map[string]bool) ([]Placed, error) {
+	known, bodies, err := b.places(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("gather cases: %w", err)
+	}
+	now := b.now().UTC()
+	var all []Placed
+	err = b.eachDevice(ctx, func(d estate.Device) {
+		if sites == nil || sites[d.Site] {
+			all = append(all, Placed{string(d.ID), d.Name, d.Site, CaseOf(d, known[d.Site], bodies[d.Site], now)})
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gather cases: %w", err)
+	}
+	return all, nil
+}
+
+// Compare judges the devices of the estate as they are, and with a change:
+// Comparison.Devices is in the order of what is returned beside it.
+func (b *Book) Compare(ctx context.Context, sites map[string]bool, w WhatIf) ([]Placed, Comparison, error) {
+	placed, err := b.Cases(ctx, sites)
+	if err != nil {
+		return nil, Comparison{}, err
+	}
+	cases := make([]Case, len(placed))
+	for i, p := range placed {
+		cases[i] = p.Case
+	}
+	return placed, b.Catalogue().Compare(cases, w), nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchward/watchward/internal/estate"
@@ -63,37 +65,120 @@ type FindingFilter struct {
 	Site   string
 	Device string
 	Force  Force
+	Clause string
+	// Sites, where not nil, are those a person may see.
+	Sites map[string]bool
+
+	After string // [Finding.Cursor] of the last one of the page before
+	Limit int    // 0: all
+}
+
+// where writes the filter as SQL.
+func (f FindingFilter) where() (string, []any, error) {
+	var parts []string
+	var values []any
+	add := func(part string, more ...any) {
+		for _, v := range more {
+			values = append(values, v)
+			part = strings.Replace(part, "?", "$"+strconv.Itoa(len(values)), 1)
+		}
+		parts = append(parts, part)
+	}
+	switch {
+	case f.State != "":
+		add(`state = ?`, string(f.State))
+	case !f.All:
+		add(`state IN (?, ?)`, string(StateOpen), string(StateWaived))
+	}
+	for _, c := range [][2]string{{"site", f.Site}, {"device", f.Device}, {"force", string(f.Force)}, {"clause", f.Clause}} {
+		if c[1] != "" {
+			add(c[0]+` = ?`, c[1])
+		}
+	}
+	if f.Sites != nil {
+		sites := []any{}
+		for s := range f.Sites {
+			sites = append(sites, s)
+		}
+		add(`site IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(sites)), ", ")+`)`, sites...)
+	}
+	if f.After != "" {
+		rank, opened, id, err := parseCursor(f.After)
+		if err != nil {
+			return "", nil, err
+		}
+		add(`(rank < ? OR rank = ? AND (opened > ? OR opened = ? AND id > ?))`, rank, rank, opened, opened, id)
+	}
+	text := ` ORDER BY rank DESC, opened, id`
+	if len(parts) > 0 {
+		text = `WHERE ` + strings.Join(parts, ` AND `) + text
+	}
+	if f.Limit > 0 {
+		text += ` LIMIT ` + strconv.Itoa(f.Limit)
+	}
+	return text, values, nil
+}
+
+// Cursor marks a finding's place in lists, see [FindingFilter.After].
+func (f Finding) Cursor() string {
+	return fmt.Sprintf("%d.%d.%s", f.Force.Rank(), micro(f.Opened), f.ID)
+}
+
+func parseCursor(s string) (rank int, opened int64, id string, err error) {
+	parts := strings.SplitN(s, ".", 3)
+	if len(parts) == 3 {
+		rank, err = strconv.Atoi(parts[0])
+		if err == nil {
+			opened, err = strconv.ParseInt(parts[1], 10, 64)
+		}
+		if err == nil {
+			return rank, opened, parts[2], nil
+		}
+	}
+	return 0, 0, "", invalid("after", "want where a page ended")
 }
 
 // Findings lists findings: the gravest first, then the oldest. A waiver that
 // has ended counts no longer, even before [Book.Refresh] has seen that.
 func (b *Book) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) {
-	all, err := selectFindings(ctx, pool{b.db}, `WHERE ($1 = '' OR site = $1) AND ($2 = '' OR device = $2) AND ($3 = '' OR force = $3)`, f.Site, f.Device, string(f.Force))
+	where, values, err := f.where()
 	if err != nil {
 		return nil, fmt.Errorf("list findings: %w", err)
 	}
-	if err := b.lookAtWaivers(ctx, all); err != nil {
+	all, err := selectFindings(ctx, pool{b.db}, where, values...)
+	if err == nil {
+		err = b.lookAtWaivers(ctx, all)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("list findings: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(x Finding) bool {
-		switch {
-		case f.State != "":
-			return x.State != f.State
-		case f.All:
-			return false
-		}
-		return x.State == StateResolved
-	})
-	slices.SortFunc(all, func(a, b Finding) int {
-		if d := b.Force.Rank() - a.Force.Rank(); d != 0 {
-			return d
-		}
-		if d := a.Opened.Compare(b.Opened); d != 0 {
-			return d
-		}
-		return slices.Compare([]string{a.Device, a.Clause}, []string{b.Device, b.Clause})
-	})
 	return all, nil
+}
+
+// FindingCount is how many findings there are of one sort.
+type FindingCount struct {
+	State FindingState `json:"state"`
+	Force Force        `json:"force"`
+	Site  string       `json:"site"`
+	N     int          `json:"n"`
+}
+
+// FindingCounts counts findings by state, force and site.
+func (b *Book) FindingCounts(ctx context.Context) ([]FindingCount, error) {
+	rows, err := b.db.Query(ctx, `SELECT state, force, site, count(*) FROM policy_findings GROUP BY state, force, site ORDER BY state, force, site`)
+	if err != nil {
+		return nil, fmt.Errorf("count findings: %w", err)
+	}
+	defer rows.Close()
+	var all []FindingCount
+	for rows.Next() {
+		var c FindingCount
+		if err := rows.Scan(&c.State, &c.Force, &c.Site, &c.N); err != nil {
+			return nil, fmt.Errorf("count findings: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
 }
 
 // Finding returns one finding and its history, the oldest line first.
@@ -202,7 +287,7 @@ type findingWrite struct {
 
 func (b *Book) newRefresh(ctx context.Context) (*refresh, error) {
 	r := &refresh{
-		b: b, now: b.now().UTC().Truncate(time.Microsecond), cache: b.Catalogue().NewCache(), sites: map[string]estate.Site{}, bodies: map[string]estate.Organisation{},
+		b: b, now: b.now().UTC().Truncate(time.Microsecond), cache: b.Catalogue().NewCache(),
 		found: map[findingKey]Finding{}, seen: map[findingKey]bool{}, settled: map[findingKey]Verdict{}, devices: map[string]bool{}, waivers: map[string][]Waiver{},
 	}
 	stored, err := selectFindings(ctx, pool{b.db}, ``)
@@ -219,56 +304,65 @@ func (b *Book) newRefresh(ctx context.Context) (*refresh, error) {
 	for _, row := range rows {
 		r.waivers[row.device] = append(r.waivers[row.device], b.read(row))
 	}
-	return r, r.places(ctx)
+	r.sites, r.bodies, err = b.places(ctx)
+	return r, err
 }
 
-// places reads sites and whose they are.
-func (r *refresh) places(ctx context.Context) error {
-	sites, err := r.b.estate.Sites(ctx)
+// places reads sites and whose they are, by the sites' IDs.
+func (b *Book) places(ctx context.Context) (map[string]estate.Site, map[string]estate.Organisation, error) {
+	all, err := b.estate.Sites(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	all, err := r.b.estate.Organisations(ctx)
+	tree, err := b.estate.Organisations(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	organisations := make(map[string]estate.Organisation, len(all))
-	for _, o := range all {
+	organisations := make(map[string]estate.Organisation, len(tree))
+	for _, o := range tree {
 		organisations[o.ID] = o
 	}
-	for _, s := range sites {
-		r.sites[s.ID] = s
-		o, err := r.b.bodyOf(s.Organisation, func(id string) (estate.Organisation, error) {
+	sites, bodies := make(map[string]estate.Site, len(all)), make(map[string]estate.Organisation, len(all))
+	for _, s := range all {
+		sites[s.ID] = s
+		o, err := b.bodyOf(s.Organisation, func(id string) (estate.Organisation, error) {
 			if o, ok := organisations[id]; ok {
 				return o, nil
 			}
 			return estate.Organisation{}, estate.ErrNotFound
 		})
 		if err != nil && !errors.Is(err, estate.ErrNotFound) {
-			return err
+			return nil, nil, err
 		}
-		r.bodies[s.ID] = o
+		bodies[s.ID] = o
 	}
-	return nil
+	return sites, bodies, nil
 }
 
-func (r *refresh) judgeAll(ctx context.Context) error {
+// eachDevice calls f with each device that hangs somewhere.
+func (b *Book) eachDevice(ctx context.Context, f func(estate.Device)) error {
 	for after := ""; ; {
-		page, err := r.b.estate.Devices(ctx, estate.Filter{After: after, Limit: estate.MaxPage})
+		page, err := b.estate.Devices(ctx, estate.Filter{After: after, Limit: estate.MaxPage})
 		if err != nil {
 			return err
 		}
 		for _, d := range page.Devices {
 			if d.Site != "" {
-				r.device(d)
+				f(d)
 			}
 		}
 		if after = page.Next; after == "" {
-			break
+			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+}
+
+func (r *refresh) judgeAll(ctx context.Context) error {
+	if err := r.b.eachDevice(ctx, r.device); err != nil {
+		return err
 	}
 	r.resolve()
 	return nil

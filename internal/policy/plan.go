@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,10 +79,6 @@ type PlanFilter struct {
 	Sites map[string]bool
 }
 
-func (f PlanFilter) takes(site string) bool {
-	return (f.Site == "" || f.Site == site) && (f.Sites == nil || f.Sites[site])
-}
-
 // Plan makes the plan of what is open and waived.
 func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
 	p, err := b.plan(ctx, f)
@@ -96,7 +91,7 @@ func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
 func (b *Book) plan(ctx context.Context, f PlanFilter) (Plan, error) {
 	c := b.Catalogue()
 	p := Plan{On: b.now().UTC(), Rules: c.Version(), Makers: c.MakersVersion(), Items: []PlanItem{}}
-	findings, err := b.Findings(ctx, FindingFilter{All: true, Site: f.Site})
+	findings, err := b.Findings(ctx, FindingFilter{All: true, Site: f.Site, Sites: f.Sites})
 	if err != nil {
 		return p, err
 	}
@@ -104,33 +99,53 @@ func (b *Book) plan(ctx context.Context, f PlanFilter) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	sites, err := b.estate.Sites(ctx)
-	if err != nil {
-		return p, err
-	}
 	at := map[string]int{}
 	for _, x := range findings {
-		if !f.takes(x.Site) {
-			continue
-		}
 		p.Progress.add(x, p.On)
 		if x.State == StateResolved {
 			continue
 		}
 		i, ok := at[x.Device]
 		if !ok {
-			item, err := b.item(ctx, x, sites, steps[x.Device])
-			if err != nil {
-				return p, err
-			}
 			i = len(p.Items)
 			at[x.Device] = i
-			p.Items = append(p.Items, item)
+			p.Items = append(p.Items, PlanItem{Device: x.Device, Name: x.Name, Site: x.Site, SiteName: x.Site, Class: SiteUndetermined, Waived: true, Step: steps[x.Device]})
 		}
 		p.Items[i].take(x)
 	}
+	if err := b.describe(ctx, p.Items, at); err != nil {
+		return p, err
+	}
 	p.finish(b.replacements(c))
 	return p, nil
+}
+
+// describe fills in what the estate knows of the items' devices.
+func (b *Book) describe(ctx context.Context, items []PlanItem, at map[string]int) error {
+	sites, bodies, err := b.places(ctx)
+	if err != nil {
+		return err
+	}
+	err = b.eachDevice(ctx, func(d estate.Device) {
+		if n, ok := at[string(d.ID)]; ok {
+			items[n].describe(d)
+		}
+	})
+	for n := range items {
+		i := &items[n]
+		if s, ok := sites[i.Site]; ok {
+			i.SiteName, i.Class, i.Body = s.Name, s.Class, bodies[s.ID].Body
+		}
+		if i.Step.Cost > 0 {
+			i.Cost = Cost{i.Step.Currency, i.Step.Cost}
+		}
+	}
+	return err
+}
+
+func (i *PlanItem) describe(d estate.Device) {
+	i.Name, i.Kind, i.Maker, i.Network, i.Exposure = d.Name, d.Kind, d.Identification.Maker, d.Network, d.Exposure
+	i.Cost = Cost{d.Currency, d.Cost}
 }
 
 func (g *Progress) add(f Finding, on time.Time) {
@@ -143,30 +158,6 @@ func (g *Progress) add(f Finding, on time.Time) {
 	case StateResolved:
 		g.Resolved++
 	}
-}
-
-// item begins the row of a device.
-func (b *Book) item(ctx context.Context, f Finding, sites []estate.Site, step Step) (PlanItem, error) {
-	d, err := b.estate.Device(ctx, estate.DeviceID(f.Device))
-	if err != nil {
-		return PlanItem{}, err
-	}
-	item := PlanItem{
-		Device: f.Device, Name: d.Name, Kind: d.Kind, Maker: d.Identification.Maker, Site: f.Site, SiteName: f.Site, Class: SiteUndetermined,
-		Network: d.Network, Exposure: d.Exposure, Waived: true, Step: step, Cost: Cost{d.Currency, d.Cost},
-	}
-	if step.Cost > 0 {
-		item.Cost = Cost{step.Currency, step.Cost}
-	}
-	if i := slices.IndexFunc(sites, func(s estate.Site) bool { return s.ID == f.Site }); i >= 0 {
-		item.SiteName, item.Class = sites[i].Name, sites[i].Class
-		o, err := b.organisation(ctx, sites[i])
-		if err != nil && !errors.Is(err, estate.ErrNotFound) {
-			return item, err
-		}
-		item.Body = o.Body
-	}
-	return item, nil
 }
 
 func (i *PlanItem) take(f Finding) {

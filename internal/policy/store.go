@@ -72,6 +72,10 @@ var schema = []string{
 		who         TEXT NOT NULL,
 		changed     BIGINT NOT NULL
 	)`,
+	// rank is of the force: lists show the gravest first, a page at a time.
+	`ALTER TABLE policy_findings ADD COLUMN rank BIGINT NOT NULL DEFAULT 0`,
+	`UPDATE policy_findings SET rank = CASE force WHEN 'must' THEN 4 WHEN 'should' THEN 3 ELSE 0 END`,
+	`CREATE INDEX policy_findings_list ON policy_findings (state, rank DESC, opened, id)`,
 }
 
 // querier is what a transaction and the database have in common.
@@ -139,12 +143,12 @@ func upsertFinding(ctx context.Context, tx *sql.Tx, f Finding, what, who string,
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO policy_findings (`+findingColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		ON CONFLICT (id) DO UPDATE SET site = excluded.site, name = excluded.name, force = excluded.force, state = excluded.state,
+	_, err = tx.ExecContext(ctx, `INSERT INTO policy_findings (`+findingColumns+`, rank)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		ON CONFLICT (id) DO UPDATE SET rank = excluded.rank, site = excluded.site, name = excluded.name, force = excluded.force, state = excluded.state,
 			waiver = excluded.waiver, reasons = excluded.reasons, opened = excluded.opened, changed = excluded.changed, due = excluded.due`,
 		f.ID, f.Device, f.Site, f.Name, f.Restriction, f.Clause, f.Action, f.Force, f.State, f.Waiver, string(reasons),
-		micro(f.Opened), micro(f.Changed), micro(f.Due))
+		micro(f.Opened), micro(f.Changed), micro(f.Due), f.Force.Rank())
 	if err != nil || what == "" {
 		return err
 	}
@@ -212,13 +216,10 @@ func selectWaivers(ctx context.Context, q querier, where string, args ...any) ([
 	return all, rows.Err()
 }
 
-func revokeWaiver(ctx context.Context, tx *sql.Tx, id, by, why string, at time.Time) (bool, error) {
-	r, err := tx.ExecContext(ctx, `UPDATE policy_waivers SET revoked = $2, revoked_by = $3, revoked_why = $4 WHERE id = $1 AND revoked = 0`, id, micro(at), by, why)
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
-	return n > 0, err
+func revokeWaiver(ctx context.Context, tx *sql.Tx, w Waiver, text string, signature []byte) error {
+	_, err := tx.ExecContext(ctx, `UPDATE policy_waivers SET revoked = $2, revoked_by = $3, revoked_why = $4, text = $5, signature = $6 WHERE id = $1`,
+		w.ID, micro(w.Revoked), w.RevokedBy, w.RevokedWhy, text, signature)
+	return err
 }
 
 func selectDecisions(ctx context.Context, q querier) ([]Decision, error) {

@@ -31,9 +31,9 @@ type Waiver struct {
 	Made       time.Time `json:"made"`
 	Rules      string    `json:"rules"` // version of the catalogue it was made under
 
-	Revoked    time.Time `json:"-"`
-	RevokedBy  string    `json:"-"`
-	RevokedWhy string    `json:"-"`
+	Revoked    time.Time `json:"revoked,omitzero"`
+	RevokedBy  string    `json:"revoked_by,omitempty"`
+	RevokedWhy string    `json:"revoked_why,omitempty"`
 	// Altered: the row does not bear its signature. It holds nothing then.
 	Altered bool `json:"-"`
 }
@@ -112,6 +112,7 @@ func (b *Book) read(r waiverRow) Waiver {
 	w.Until = Date{moment(r.until), moment(r.until).Format(time.DateOnly)}
 	altered := w
 	altered.Altered = true
+	altered.Revoked, altered.RevokedBy, altered.RevokedWhy = moment(r.revoked), r.revokedBy, r.revokedWhy
 	public := b.key.Public().(ed25519.PublicKey)
 	if !ed25519.Verify(public, []byte(r.text), r.signature) {
 		return altered
@@ -120,10 +121,9 @@ func (b *Book) read(r waiverRow) Waiver {
 	if !ok || json.Unmarshal([]byte(body), &w) != nil {
 		return altered
 	}
-	if w.ID != r.id || w.Device != r.device || w.Site != r.site || micro(w.Until.Time) != r.until || micro(w.Made) != r.made {
+	if w.ID != r.id || w.Device != r.device || w.Site != r.site || micro(w.Until.Time) != r.until || micro(w.Made) != r.made || micro(w.Revoked) != r.revoked || w.RevokedBy != r.revokedBy || w.RevokedWhy != r.revokedWhy {
 		w.Altered = true
 	}
-	w.Revoked, w.RevokedBy, w.RevokedWhy = moment(r.revoked), r.revokedBy, r.revokedWhy
 	return w
 }
 
@@ -187,13 +187,16 @@ func (b *Book) Revoke(ctx context.Context, id, by, why string) error {
 	if strings.TrimSpace(by) == "" || strings.TrimSpace(why) == "" || len(why) > maxText {
 		return fmt.Errorf("revoke waiver %q: %w", id, invalid("reason", "want who revokes it and why"))
 	}
-	now := b.now().UTC()
+	now := b.now().UTC().Truncate(time.Microsecond)
 	err := b.db.Tx(ctx, func(tx *sql.Tx) error {
-		done, err := revokeWaiver(ctx, tx, id, by, why, now)
-		if err == nil && !done {
+		rows, err := selectWaivers(ctx, tx, `WHERE id = $1 AND revoked = 0`, id)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
 			return ErrNotFound
 		}
-		if err != nil {
+		if err := b.signRevoked(ctx, tx, b.read(rows[0]), now, by, why); err != nil {
 			return err
 		}
 		found, err := selectFindings(ctx, tx, `WHERE waiver = $1 AND state = $2`, id, StateWaived)
@@ -213,6 +216,20 @@ func (b *Book) Revoke(ctx context.Context, id, by, why string) error {
 	}
 	b.tell()
 	return nil
+}
+
+// signRevoked signs the waiver anew with its end in it. One that was altered
+// before stays altered: its end is written beside it.
+func (b *Book) signRevoked(ctx context.Context, tx *sql.Tx, w Waiver, now time.Time, by, why string) error {
+	w.Revoked, w.RevokedBy, w.RevokedWhy = now, by, why
+	if w.Altered {
+		return revokeWaiver(ctx, tx, w, "", []byte{})
+	}
+	text, err := w.canonical()
+	if err != nil {
+		return err
+	}
+	return revokeWaiver(ctx, tx, w, text, ed25519.Sign(b.key, []byte(text)))
 }
 
 // Waivers returns all waivers there ever were, the newest first; of one device
