@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,6 +54,9 @@ func (c *IdentifyCmd) Run(s *streams) error {
 	}
 	if c.Kind == "" {
 		return usage("name it with --kind, such as rtsp-response; docs/reference/identify.md lists them", "what kind of answer is it?")
+	}
+	if !slices.Contains(identify.Kinds(), c.Kind) {
+		s.notef("kind %q is none that is read by its form, so the answer is searched as text; docs/reference/identify.md lists them\n", oneLine(c.Kind))
 	}
 	value, err := c.read(s)
 	if err != nil {

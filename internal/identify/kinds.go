@@ -1,5 +1,13 @@
 package identify
 
+import (
+	"maps"
+	"slices"
+)
+
+// Kinds lists the kinds that are read by their form, sorted.
+func Kinds() []string { return slices.Sorted(maps.Keys(readers)) }
+
 // Kinds of evidence: how [estate.Evidence.Value] is to be read. Stored evidence
 // names them, so a word here is never given a new meaning. Evidence of a kind
 // that is not listed is kept, and searched as plain text.
