@@ -48,7 +48,7 @@ browser:
 
 # kill -9 at random moments, ROUNDS times, and every fault of the simulated town.
 fault:
-	WATCHWARD_FAULT_ROUNDS=$(ROUNDS) $(GO) test -p 1 -count=1 -timeout 90m -run 'Fault|Kill|Crash|MayFail|Damaged|FullDisk|Gone|Stall' ./cmd/watchward ./internal/archive/... ./internal/record ./internal/seal
+	WATCHWARD_FAULT_ROUNDS=$(ROUNDS) $(GO) test -p 1 -count=1 -timeout 90m -run 'Fault|Kill|Crash|MayFail|Damaged|FullDisk|Gone|Stall' ./cmd/watchward ./internal/archive/... ./internal/ledger ./internal/record ./internal/seal
 
 # Each fuzz target for FUZZTIME.
 fuzz:

@@ -119,6 +119,9 @@ func (r *checkReport) judge(c Config, now time.Time) {
 	} else {
 		r.would("carry live video over UDP port %d", c.Live.UDPPort)
 	}
+	for _, w := range c.Ledger.Witnesses {
+		r.would("have the witness at %s cosign the ledger", w.URL)
+	}
 	r.would("log %s and above as %s to standard error", c.Log.Level, c.Log.Format)
 }
 

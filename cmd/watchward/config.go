@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/watchward/watchward/internal/ledger"
 )
 
 // maxConfig caps the configuration file: it is written by a person.
@@ -42,10 +44,11 @@ type Config struct {
 	// Default: none more.
 	Hosts []string `json:"hosts"`
 
-	TLS  TLSConfig  `json:"tls"`
-	SSO  SSOConfig  `json:"sso"`
-	Live LiveConfig `json:"live"`
-	Log  LogConfig  `json:"log"`
+	TLS    TLSConfig    `json:"tls"`
+	SSO    SSOConfig    `json:"sso"`
+	Ledger LedgerConfig `json:"ledger"`
+	Live   LiveConfig   `json:"live"`
+	Log    LogConfig    `json:"log"`
 }
 
 // TLSConfig says how browsers are sure whom they talk to.
@@ -73,6 +76,22 @@ type TLSConfig struct {
 	// Email is told by the authority of mode acme when something is wrong with
 	// the certificate. Default: none.
 	Email string `json:"email"`
+}
+
+// LedgerConfig says who else vouches for the ledger.
+type LedgerConfig struct {
+	// Witnesses are asked to cosign what the ledger holds: machines of others,
+	// each running "watchward witness" or any program that speaks C2SP
+	// tlog-witness. Default: none, and nobody is asked.
+	Witnesses []WitnessConfig `json:"witnesses"`
+}
+
+// WitnessConfig is one witness.
+type WitnessConfig struct {
+	// URL is where it takes checkpoints, such as https://witness.example.org.
+	URL string `json:"url"`
+	// Key is its verifier key, NAME+HASH+KEY: it prints it at its start.
+	Key string `json:"key"`
 }
 
 // LiveConfig is for live view in the browser.
@@ -192,6 +211,11 @@ func (c Config) Validate() error {
 	}
 	if !slices.Contains(logFormats, c.Log.Format) {
 		wrong("log.format: %q: want one of %s", c.Log.Format, strings.Join(logFormats, ", "))
+	}
+	for i, w := range c.Ledger.Witnesses {
+		if err := ledger.WitnessID(w).Valid(); err != nil {
+			wrong("ledger.witnesses[%d]: %w", i, err)
+		}
 	}
 	errs = append(errs, c.TLS.validate(c.ResolveTLS(), isLoopback(host)), c.SSO.validate())
 	return errors.Join(errs...)

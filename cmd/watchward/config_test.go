@@ -38,7 +38,7 @@ func TestDefaultData(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, text, want, hint string }{
 		{"an unknown key", "{\n  \"datta\": \"x\"\n}", `:2:3: unknown key "datta"`, `did you mean "data"?`},
-		{"one far from any", `{"frobnicate": 1}`, `:1:2: unknown key "frobnicate"`, "known here: data, hosts, listen, live, log, sso, tls"},
+		{"one far from any", `{"frobnicate": 1}`, `:1:2: unknown key "frobnicate"`, "known here: data, hosts, ledger, listen, live, log, sso, tls"},
 		{"one in a nested object", `{"log": {"levle": "info"}}`, `:1:10: unknown key "log.levle"`, `did you mean "log.level"?`},
 		{"a key in other letters", `{"Listen": ":1"}`, `:1:2: unknown key "Listen"`, `did you mean "listen"?`},
 		{"a key said twice", `{"data": "a", "data": "b"}`, `:1:15: key "data" is there twice`, "keep one of the two"},

@@ -27,6 +27,9 @@ type CLI struct {
 	Unseal   UnsealCmd   `cmd:"" help:"Open sealed segments with an identity."`
 	Archive  ArchiveCmd  `cmd:"" help:"Check, list, hold and reindex what was recorded."`
 	Keys     KeysCmd     `cmd:"" help:"List day keys, seal them to other readers, erase a day."`
+	Verify   VerifyCmd   `cmd:"" help:"Compare the ledger with itself, with what others saw of it, and with the archive; name the first lie."`
+	Ledger   LedgerCmd   `cmd:"" help:"Show the record of what was recorded, deleted, held and watched; its key; forget words in it."`
+	Witness  WitnessCmd  `cmd:"" help:"Cosign other servers' ledgers, on another machine, if they only ever grew."`
 	Users    UsersCmd    `cmd:"" help:"List accounts; let somebody in again who is locked out."`
 	Estate   EstateCmd   `cmd:"" help:"List, import and export organisations, sites and devices."`
 	Judge    JudgeCmd    `cmd:"" help:"Say what each rule asks of each device of a list."`

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 		"recorded":  recorded,
 		"cut":       cut,
 		"begins":    begins,
+		"briefly":   briefly,
 	})
 }
 
@@ -42,10 +45,37 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
 			"value":    value,
+			"spoil":    spoil,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// briefly is a command of the scripts: "briefly DIR" starts a server on a data
+// folder and stops it at once, in good order.
+func briefly() {
+	cfg := DefaultConfig()
+	cfg.Data, cfg.Listen, cfg.Log.Level = os.Args[1], "127.0.0.1:0", "error"
+	h, err := build(context.Background(), cfg, nil)
+	if err == nil {
+		over, stop := context.WithCancel(context.Background())
+		stop()
+		err = h.serve(over, io.Discard, false)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// spoil is "spoil FILE": one bit changes; twice, and it is as it was.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	b, err := os.ReadFile(name)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(name, b, 0o600))
 }
 
 // exitCode is "exitcode N command args…": the command must end with that code.

@@ -8,6 +8,7 @@ import (
 	"github.com/watchward/watchward/internal/access"
 	"github.com/watchward/watchward/internal/archive"
 	"github.com/watchward/watchward/internal/camera"
+	"github.com/watchward/watchward/internal/ledger"
 	"github.com/watchward/watchward/internal/live"
 	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/web"
@@ -71,7 +72,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	}
 	pages, err := watch.New(watch.Options{
 		Web: h.web, Access: h.access, Estate: h.estate, Archive: h.archive, Keys: h.keys, Live: h.live,
-		Recorders: recorders{h.fleet}, DataDir: h.cfg.Data, Log: h.log,
+		Recorders: recorders{h.fleet}, Viewings: viewings{ledger.NewViewings(h.ledger)}, DataDir: h.cfg.Data, Log: h.log,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/watchward/watchward/internal/estate"
 	"github.com/watchward/watchward/internal/identify"
 	"github.com/watchward/watchward/internal/identify/makers"
+	"github.com/watchward/watchward/internal/ledger"
 	"github.com/watchward/watchward/internal/live"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/record"
@@ -97,6 +98,7 @@ type house struct {
 	book     *policy.Book // the estate's gate
 	makers   *makers.Graph
 	engine   *identify.Engine
+	ledger   *ledger.Ledger
 	archive  *archive.Archive
 	keys     *seal.DayKeys // reads and erases; each site has its own to seal with
 	fleet    *fleet
@@ -142,6 +144,9 @@ func build(ctx context.Context, cfg Config, seed *demoSeed) (_ *house, err error
 			return nil, fmt.Errorf("prepare demo: %w", err)
 		}
 	}
+	if err := h.buildLedger(ctx); err != nil {
+		return nil, err
+	}
 	if err := h.buildArchive(ctx); err != nil {
 		return nil, err
 	}
@@ -155,7 +160,7 @@ func (h *house) buildArchive(ctx context.Context) (err error) {
 		return err
 	}
 	h.archive, err = archive.Open(ctx, archive.Options{
-		Root: filepath.Join(h.cfg.Data, "archive"), DB: h.database, Log: h.log, Keys: keysDir,
+		Root: filepath.Join(h.cfg.Data, "archive"), DB: h.database, Log: h.log, Keys: keysDir, Journal: journal{h.ledger},
 		Changed: func(archive.Health) {
 			if pages := h.health.Load(); pages != nil {
 				pages.HealthChanged()
@@ -187,7 +192,8 @@ func (h *house) buildArchive(ctx context.Context) (err error) {
 }
 
 // serve runs the house until ctx ends. Intake (pages, cameras, recorders)
-// stops first; the archive runs on until all that intake gave it is committed.
+// stops first; the archive runs on until all that intake gave it is committed,
+// and the ledger until all of that is in a checkpoint.
 func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error) {
 	defer func() { err = errors.Join(err, h.close()) }()
 	ctx, stop := context.WithCancel(ctx)
@@ -197,7 +203,7 @@ func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error)
 	var keeping errgroup.Group
 	keeping.Go(func() error {
 		defer stop() // what cannot be kept may not be recorded
-		return h.archive.Run(keep)
+		return h.keep(keep)
 	})
 	intake, ctx := errgroup.WithContext(ctx)
 	intake.Go(func() error { return h.fleet.Run(ctx) })
@@ -208,6 +214,18 @@ func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error)
 	err = intake.Wait()
 	finish()
 	return errors.Join(err, keeping.Wait())
+}
+
+// keep runs archive and ledger, the ledger longer: the archive's last act is to
+// tell it what happened.
+func (h *house) keep(ctx context.Context) error {
+	noting, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
+	var book errgroup.Group
+	book.Go(func() error { return h.ledger.Run(noting) })
+	err := h.archive.Run(ctx)
+	done()
+	return errors.Join(err, book.Wait())
 }
 
 // announce says where the pages are, once they are.
@@ -235,6 +253,9 @@ func (h *house) close() error {
 	var err error
 	if h.archive != nil {
 		err = h.archive.Close()
+	}
+	if h.ledger != nil {
+		err = errors.Join(err, h.ledger.Close())
 	}
 	if h.database != nil {
 		err = errors.Join(err, h.database.Close())

@@ -112,12 +112,15 @@ func (d *demoProcess) child(t testing.TB) int {
 	return pid
 }
 
-// check is "watchward archive check" on the stopped archive.
+// check is "watchward archive check" and "watchward verify" on the stopped
+// archive: index and ledger agree with what lies there.
 func (d *demoProcess) check(t testing.TB) {
 	t.Helper()
-	out, err := exec.Command("watchward", "archive", "check", "--hash", "--data", d.dir).CombinedOutput()
-	if err != nil {
-		t.Errorf("archive check: %v\n%s", err, out)
+	for _, args := range [][]string{{"archive", "check", "--hash", "--data", d.dir}, {"verify", "--data", d.dir}} {
+		out, err := exec.Command("watchward", args...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%q: %v\n%s", args, err, out)
+		}
 	}
 }
 

@@ -329,3 +329,6 @@ func (a *Archive) rowsOf(ctx context.Context, s stream, f func(Segment) error, g
 	}
 	return nil
 }
+
+// Running reports whether a server holds the archive.
+func (a *Archive) Running() (bool, error) { return a.running() }

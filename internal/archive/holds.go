@@ -33,6 +33,8 @@ func (a *Archive) Hold(ctx context.Context, id StreamID, from, to time.Time, by,
 		return "", fmt.Errorf("hold: %w", err)
 	case !to.After(from):
 		return "", errors.New("hold: want an end after the beginning")
+	case from.Year() < 1 || to.Year() > 9999:
+		return "", errors.New("hold: want years 1 to 9999")
 	case by == "" || why == "":
 		return "", errors.New("hold: want who holds it, and why")
 	case len(by) > 200 || len(why) > 2000:

@@ -20,6 +20,10 @@ import (
 
 func TestMain(m *testing.M) {
 	LogTo(slog.New(slog.DiscardHandler))
+	if dir := os.Getenv(appenderEnv); dir != "" {
+		appender(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -372,6 +372,9 @@ func (w *Watch) apiWHEP(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := w.noted(r, SeeLive, id, w.now()); err != nil {
+		return err
+	}
 	w.o.Live.WHEP(rw, r, id.Camera, id.Stream)
 	return nil
 }
@@ -387,6 +390,9 @@ func (w *Watch) apiWHEPEnd(rw http.ResponseWriter, r *http.Request) error {
 func (w *Watch) apiSocket(rw http.ResponseWriter, r *http.Request) error {
 	id, err := w.liveStream(r)
 	if err != nil {
+		return err
+	}
+	if err := w.noted(r, SeeLive, id, w.now()); err != nil {
 		return err
 	}
 	w.o.Live.Socket(rw, r, id.Camera, id.Stream)

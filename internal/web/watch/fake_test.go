@@ -127,6 +127,7 @@ func (f *rooms) Viewers() int { return 2 }
 // bench is a whole wing over stand-ins.
 type bench struct {
 	*rooms
+	book   *book
 	watch  *Watch
 	web    *web.Server
 	access *access.Access
@@ -198,7 +199,7 @@ func emptyBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	b := &bench{rooms: &rooms{dir: dir}}
+	b := &bench{rooms: &rooms{dir: dir}, book: &book{}}
 	for name, n := range map[string]int{"sealed": 1000, "part": 1000} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("0123456789", n/10)), 0o600); err != nil {
 			t.Fatal(err)
@@ -216,7 +217,7 @@ func emptyBench(t *testing.T) *bench {
 	}
 	if b.watch, err = New(Options{
 		Web: b.web, Access: b.access, Estate: b.estate, Archive: b.rooms, Keys: b.rooms, Live: b.rooms,
-		Recorders: b.rooms, DataDir: "/srv/watchward", Log: log, Now: func() time.Time { return noon },
+		Recorders: b.rooms, Viewings: b.book, DataDir: "/srv/watchward", Log: log, Now: func() time.Time { return noon },
 	}); err != nil {
 		t.Fatal(err)
 	}

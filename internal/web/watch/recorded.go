@@ -225,11 +225,17 @@ func (w *Watch) sendSegment(rw http.ResponseWriter, r *http.Request, id archive.
 		if open, ok := w.o.Recorders.Open(id.Camera, id.Stream); ok && milli(open.Start) == start.UnixMilli() {
 			file, err := w.o.Archive.OpenPart(id, open.Start)
 			if err == nil {
+				if err := w.noted(r, SeeRecording, id, start); err != nil {
+					return errors.Join(err, file.Close())
+				}
 				return sendOpen(rw, r, file, open)
 			}
 		}
 		file, segment, err := w.o.Archive.OpenFile(r.Context(), id, start)
 		if err == nil {
+			if err := w.noted(r, SeeRecording, id, start); err != nil {
+				return errors.Join(err, file.Close())
+			}
 			return sendSealed(rw, r, file, segment)
 		}
 		recent := w.now().Sub(start) < 15*time.Minute
@@ -285,11 +291,15 @@ func (w *Watch) apiDayKey(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	day := r.PathValue("day")
-	if t, err := time.Parse(time.DateOnly, day); err != nil || t.Format(time.DateOnly) != day {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil || at.Format(time.DateOnly) != day {
 		return web.ErrNotFound
 	}
 	sealed, err := w.o.Keys.Sealed(c.Site, c.ID, day)
 	if err != nil {
+		return err
+	}
+	if err := w.noted(r, SeeKey, archive.StreamID{Site: c.Site, Camera: c.ID}, at); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(sealed)

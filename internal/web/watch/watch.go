@@ -12,6 +12,8 @@
 // Every route that takes a camera's ID asks whether this user may see this
 // camera; one he may not see is answered like one that does not exist.
 //
+// Nothing to see is given out before the viewing is noted: see viewing.go.
+//
 // Video passes through here sealed. Nothing in this package can open it, and
 // an identity that somebody sends by mistake is refused with a warning, never
 // stored or logged.
@@ -103,6 +105,7 @@ type Options struct {
 	Keys      Keys
 	Live      Live
 	Recorders Recorders
+	Viewings  Viewings
 
 	// DataDir is where archive and keys lie, for the page that says how to
 	// check what is in them.
@@ -123,8 +126,8 @@ type Watch struct {
 
 // New hangs the wing into o.Web.
 func New(o Options) (*Watch, error) {
-	if o.Web == nil || o.Access == nil || o.Estate == nil || o.Archive == nil || o.Keys == nil || o.Live == nil || o.Recorders == nil {
-		return nil, errors.New("new watch: want web, access, estate, archive, keys, live and recorders")
+	if o.Web == nil || o.Access == nil || o.Estate == nil || o.Archive == nil || o.Keys == nil || o.Live == nil || o.Recorders == nil || o.Viewings == nil {
+		return nil, errors.New("new watch: want web, access, estate, archive, keys, live, recorders and viewings")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -167,6 +170,8 @@ func explain(err error) (web.Problem, bool) {
 	switch {
 	case errors.As(err, &inv):
 		return web.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Field: inv.Field, Detail: inv.Error()}, true
+	case errors.Is(err, ErrNotNoted):
+		return web.Problem{Status: http.StatusServiceUnavailable, Code: "not-noted", After: 5 * time.Second}, true
 	case errors.Is(err, estate.ErrRefused):
 		return web.Problem{Status: http.StatusConflict, Code: "refused", Detail: err.Error()}, true
 	case errors.Is(err, estate.ErrNotFound), errors.Is(err, archive.ErrNotFound), errors.Is(err, seal.ErrNotFound):
