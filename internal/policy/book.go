@@ -39,6 +39,10 @@ type Book struct {
 
 	refreshing sync.Mutex // one at a time
 
+	plans         sync.Mutex
+	whole         *wholePlan      // guarded by plans; nil: to be made
+	estateChanged <-chan struct{} // has a value when the whole plan is out of date
+
 	subMu sync.Mutex
 	subs  map[chan struct{}]struct{}
 }
@@ -65,6 +69,7 @@ func Open(ctx context.Context, o Options) (*Book, error) {
 	if err := b.SetCatalogue(ctx, o.Catalogue); err != nil {
 		return nil, fmt.Errorf("open book of findings: %w", err)
 	}
+	b.estateChanged, _ = o.Estate.Subscribe() // for as long as the estate is there
 	return b, nil
 }
 
@@ -83,8 +88,9 @@ func (b *Book) SetCatalogue(ctx context.Context, c *Catalogue) error {
 		return fmt.Errorf("read decisions: %w", err)
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.catalogue = c.WithDecisions(decisions)
+	b.mu.Unlock()
+	b.tell()
 	return nil
 }
 
@@ -105,11 +111,7 @@ func (b *Book) Decide(ctx context.Context, d Decision) error {
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	if err := b.SetCatalogue(ctx, c); err != nil {
-		return err
-	}
-	b.tell()
-	return nil
+	return b.SetCatalogue(ctx, c)
 }
 
 // Decisions returns all decisions made here, the oldest first.
@@ -130,6 +132,9 @@ func (b *Book) Subscribe() (changed <-chan struct{}, cancel func()) {
 }
 
 func (b *Book) tell() {
+	b.plans.Lock()
+	b.whole = nil
+	b.plans.Unlock()
 	b.subMu.Lock()
 	defer b.subMu.Unlock()
 	for c := range b.subs {

@@ -556,6 +556,12 @@ func TestPlanIsExported(t *testing.T) {
 	if r := rows[1]; !strings.HasPrefix(r[2], "'=gate") || r[9] != "devrait" || r[15] != "123.45" || r[14] != "2027-02-28" {
 		t.Errorf("row %q", r)
 	}
+	if _, err := w.estate.UpdateDevice(t.Context(), d.ID, func(d *estate.Device) { d.Network = estate.NetworkUnknown }, "ada", ""); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := w.book.Plan(t.Context(), PlanFilter{}); err != nil || p.Items[0].Network != estate.NetworkUnknown {
+		t.Errorf("the plan is kept though the device changed: %+v, %v", p, err)
+	}
 	if none, err := w.book.Plan(t.Context(), PlanFilter{Sites: map[string]bool{}}); err != nil || len(none.Items)+none.Progress.Open > 0 {
 		t.Errorf("who may see no site sees %d items, %v", len(none.Items), err)
 	}

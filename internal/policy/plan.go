@@ -79,45 +79,110 @@ type PlanFilter struct {
 	Sites map[string]bool
 }
 
+// wholePlan is the plan of all sites, kept while nothing changes: a page shows
+// some rows of it, and making it reads every device.
+type wholePlan struct {
+	plan     Plan
+	progress map[string]Progress // by site
+}
+
+// maxPlanAge bounds how long a plan is kept that another process, such as an
+// import beside the server, may have made out of date.
+const maxPlanAge = time.Minute
+
 // Plan makes the plan of what is open and waived.
 func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
-	p, err := b.plan(ctx, f)
+	w, err := b.wholePlan(ctx)
 	if err != nil {
 		return Plan{}, fmt.Errorf("make plan: %w", err)
 	}
+	p := w.plan
+	p.Items = []PlanItem{}
+	for _, i := range w.plan.Items {
+		if f.takes(i.Site) {
+			i.Rank = len(p.Items) + 1
+			p.Items = append(p.Items, i)
+		}
+	}
+	for site, g := range w.progress {
+		if f.takes(site) {
+			p.Progress.Open += g.Open
+			p.Progress.Waived += g.Waived
+			p.Progress.Resolved += g.Resolved
+			p.Progress.Overdue += g.Overdue
+		}
+	}
+	p.addUp()
 	return p, nil
 }
 
-func (b *Book) plan(ctx context.Context, f PlanFilter) (Plan, error) {
-	c := b.Catalogue()
-	p := Plan{On: b.now().UTC(), Rules: c.Version(), Makers: c.MakersVersion(), Items: []PlanItem{}}
-	findings, err := b.Findings(ctx, FindingFilter{All: true, Site: f.Site, Sites: f.Sites})
+func (f PlanFilter) takes(site string) bool {
+	return (f.Site == "" || f.Site == site) && (f.Sites == nil || f.Sites[site])
+}
+
+// wholePlan returns the kept plan, or makes it anew.
+func (b *Book) wholePlan(ctx context.Context) (*wholePlan, error) {
+	b.plans.Lock()
+	defer b.plans.Unlock()
+	select {
+	case <-b.estateChanged:
+		b.whole = nil
+	default:
+	}
+	now := b.now().UTC()
+	if w := b.whole; w != nil && day(w.plan.On).Equal(day(now)) && now.Sub(w.plan.On) < maxPlanAge {
+		return w, nil
+	}
+	w, err := b.makePlan(ctx, now)
 	if err != nil {
-		return p, err
+		return nil, err
+	}
+	b.whole = w
+	return w, nil
+}
+
+func (b *Book) makePlan(ctx context.Context, now time.Time) (*wholePlan, error) {
+	c := b.Catalogue()
+	w := &wholePlan{plan: Plan{On: now, Rules: c.Version(), Makers: c.MakersVersion()}, progress: map[string]Progress{}}
+	findings, err := b.Findings(ctx, FindingFilter{All: true})
+	if err != nil {
+		return nil, err
 	}
 	steps, err := selectSteps(ctx, pool{b.db})
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	at := map[string]int{}
+	var items []PlanItem
 	for _, x := range findings {
-		p.Progress.add(x, p.On)
+		g := w.progress[x.Site]
+		g.add(x, now)
+		w.progress[x.Site] = g
 		if x.State == StateResolved {
 			continue
 		}
 		i, ok := at[x.Device]
 		if !ok {
-			i = len(p.Items)
+			i = len(items)
 			at[x.Device] = i
-			p.Items = append(p.Items, PlanItem{Device: x.Device, Name: x.Name, Site: x.Site, SiteName: x.Site, Class: SiteUndetermined, Waived: true, Step: steps[x.Device]})
+			items = append(items, PlanItem{Device: x.Device, Name: x.Name, Site: x.Site, SiteName: x.Site, Class: SiteUndetermined, Waived: true, Step: steps[x.Device]})
 		}
-		p.Items[i].take(x)
+		items[i].take(x)
 	}
-	if err := b.describe(ctx, p.Items, at); err != nil {
-		return p, err
+	if err := b.describe(ctx, items, at); err != nil {
+		return nil, err
 	}
-	p.finish(b.replacements(c))
-	return p, nil
+	slices.SortStableFunc(items, comparePlan)
+	replacements := b.replacements(c)
+	for n := range items {
+		i := &items[n]
+		if i.By = i.Step.Planned; i.By.IsZero() {
+			i.By = i.Due
+		}
+		i.Replace = replacements(*i)
+	}
+	w.plan.Items = items
+	return w, nil
 }
 
 // describe fills in what the estate knows of the items' devices.
@@ -174,17 +239,10 @@ func (i *PlanItem) take(f Finding) {
 	}
 }
 
-// finish orders the items and adds up.
-func (p *Plan) finish(replacements func(PlanItem) []string) {
-	slices.SortStableFunc(p.Items, comparePlan)
+// addUp sums costs by currency.
+func (p *Plan) addUp() {
 	sums := map[string]int64{}
-	for n := range p.Items {
-		i := &p.Items[n]
-		i.Rank, i.By = n+1, i.Step.Planned
-		if i.By.IsZero() {
-			i.By = i.Due
-		}
-		i.Replace = replacements(*i)
+	for _, i := range p.Items {
 		if i.Cost.Amount == 0 {
 			p.Uncosted++
 			continue

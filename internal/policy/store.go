@@ -76,6 +76,8 @@ var schema = []string{
 	`ALTER TABLE policy_findings ADD COLUMN rank BIGINT NOT NULL DEFAULT 0`,
 	`UPDATE policy_findings SET rank = CASE force WHEN 'must' THEN 4 WHEN 'should' THEN 3 ELSE 0 END`,
 	`CREATE INDEX policy_findings_list ON policy_findings (state, rank DESC, opened, id)`,
+	`CREATE INDEX policy_findings_order ON policy_findings (rank DESC, opened, id, state, site)`,
+	`CREATE INDEX policy_findings_counts ON policy_findings (state, force, site)`,
 }
 
 // querier is what a transaction and the database have in common.
