@@ -31,6 +31,7 @@ type CLI struct {
 	Ledger   LedgerCmd   `cmd:"" help:"Show the record of what was recorded, deleted, held and watched; its key; forget words in it."`
 	Witness  WitnessCmd  `cmd:"" help:"Cosign other servers' ledgers, on another machine, if they only ever grew."`
 	Users    UsersCmd    `cmd:"" help:"List accounts; let somebody in again who is locked out."`
+	Scan     ScanCmd     `cmd:"" help:"Find the devices at some addresses, and say who really made each."`
 	Estate   EstateCmd   `cmd:"" help:"List, import and export organisations, sites and devices."`
 	Judge    JudgeCmd    `cmd:"" help:"Say what each rule asks of each device of a list."`
 	Rules    RulesCmd    `cmd:"" help:"List, show and check the rules that devices are judged by."`
