@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/watchward/watchward/internal/estate"
@@ -54,6 +55,7 @@ func run(n int) error {
 	next := devices(graph.Makers())
 	cache := catalogue.NewCache()
 	var verdicts, broken, undetermined int
+	busy := processor()
 	start = time.Now()
 	for i := range n {
 		for _, v := range cache.Judge(next(i)) {
@@ -67,9 +69,11 @@ func run(n int) error {
 		}
 	}
 	took := time.Since(start)
+	busy = processor() - busy
 	memory := peak()
 	fmt.Printf("catalogue   %s, makers %s, %d instruments, loaded in %v\n", catalogue.Version(), catalogue.MakersVersion(), len(catalogue.Restrictions()), load.Round(time.Millisecond))
 	fmt.Printf("judged      %d pairs, %d verdicts: %d broken musts, %d undetermined; %d distinct cases\n", n, verdicts, broken, undetermined, cache.Len())
+	fmt.Printf("processor   %v of that: the rest went to other programs\n", busy.Round(time.Millisecond))
 	ok := bar("time", took.Round(time.Millisecond).String(), maxTime.String(), took < maxTime)
 	ok = bar("memory", fmt.Sprintf("%d MiB", memory>>20), fmt.Sprintf("%d MiB", maxMemory>>20), memory < maxMemory) && ok
 	if verdicts == 0 || broken == 0 {
@@ -122,6 +126,15 @@ func devices(all []makers.Maker) func(int) policy.Case {
 			Deployed: on.AddDate(0, 0, -pick(3650)), On: on,
 		}
 	}
+}
+
+// processor is how much of it the process has used.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // peak is the most memory the process ever held, where the system says, else

@@ -29,7 +29,7 @@ type JudgeCmd struct {
 	Stated    string   `enum:"identified,very-likely,hint" default:"identified" help:"How far the list's own word for a maker is relied on, where it has no confidence: identified, very-likely or hint."`
 	Decisions string   `type:"existingfile" placeholder:"FILE" help:"Decisions on disputed makers (JSON, see docs/guide/judge.md)."`
 	Rules     string   `type:"existingdir" placeholder:"DIR" help:"Judge by the instruments in this folder instead of our own."`
-	All       bool     `help:"Show what asks nothing as well, and why not."`
+	All       bool     `help:"Show what asks nothing as well, and why not; in JSON all that is said of it."`
 	Lang      string   `enum:"en,fr" default:"en" help:"Language of the texts: en or fr."`
 	JSON      bool     `help:"Print JSON, one document." xor:"form"`
 	CSV       bool     `name:"csv" help:"Print CSV, a row for each device and clause." xor:"form"`
@@ -330,6 +330,10 @@ func (p *judgedJSON) verdicts(j *judged, verdicts []policy.Verdict) ([]byte, err
 	}
 	var list []judgedVerdict
 	for _, v := range verdicts {
+		if v.Force == policy.None && !j.cmd.All {
+			v = telling(v) // most verdicts ask nothing: of those, why not is enough
+			v.WouldChange = nil
+		}
 		list = append(list, judgedVerdict{v, j.reasons(v), j.changes(v)})
 	}
 	text, err := json.Marshal(list)

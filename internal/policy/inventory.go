@@ -439,7 +439,7 @@ func (in *inventoryReader) maker(row *InventoryRow, v *[colCount]string) (column
 		if v[colMaker]+cs.Brand != "" {
 			row.Basis = BasisNotKnown
 		}
-	case !settled && given.Rank() <= estate.Hint.Rank():
+	case !settled: // how sure the list is of a maker that it does not name says nothing
 		row.Basis, cs.Confidence, cs.BadgeOnly = BasisBadge, estate.Hint, true
 	case given != "":
 		row.Basis, cs.Confidence = BasisColumn, given
