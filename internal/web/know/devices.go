@@ -42,6 +42,7 @@ type deviceList struct {
 	Next     string // address of the next page, "" at the end
 	OneSite  bool   // the site needs no column
 	Pickable bool   // with a box to tick
+	after    string // what comes next
 }
 
 // filterOf reads what a list is narrowed to from an address.
@@ -72,7 +73,7 @@ func (k *Know) list(r *http.Request, f estate.Filter) (deviceList, error) {
 		row.Broken = slices.ContainsFunc(verdicts, func(v policy.Verdict) bool { return v.Broken && v.Force == row.Gravest })
 		l.Rows = append(l.Rows, row)
 	}
-	if page.Next != "" {
+	if l.after = page.Next; page.Next != "" {
 		q := r.URL.Query()
 		q.Set("after", page.Next)
 		if f.Site != "" {

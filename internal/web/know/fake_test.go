@@ -36,6 +36,7 @@ type bench struct {
 	access *access.Access
 	estate *estate.Estate
 	book   *policy.Book
+	town   *town
 	device map[string]estate.DeviceID // by address
 }
 
@@ -57,7 +58,7 @@ func emptyBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	b := new(bench)
+	b := &bench{town: &town{hold: make(chan struct{})}}
 	if b.access, err = access.Open(t.Context(), access.Options{DB: d, Cost: access.Cost{Time: 1, Memory: 64, Threads: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func emptyBench(t testing.TB) *bench {
 	}
 	key := must(policy.WaiverKey(make([]byte, 32)))(t)
 	b.book = must(policy.Open(t.Context(), policy.Options{DB: d, Estate: b.estate, Catalogue: rules, Key: key, Now: now}))(t)
-	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Book: b.book, Makers: graph, Log: log, Now: now}); err != nil {
+	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Book: b.book, Makers: graph, Network: b.town, Town: []string{"127.0.10.0/24"}, Log: log, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	ada := must(b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil))(t)

@@ -3,7 +3,8 @@
 // scans, findings, the plan, and the rules themselves. docs/design/0002-know.md
 // is the way from a probe to a plan that the pages follow.
 //
-// [New] hangs everything into a [web.Server].
+// [New] hangs everything into a [web.Server]; [Know.Run] runs the scans that
+// people ask for there.
 //
 // # What to know before it hurts
 //
@@ -34,12 +35,17 @@ import (
 //go:embed parts.tmpl plots.css */page.tmpl */page.css
 var files embed.FS
 
-// Options configures a [Know]. All are required but Log and Now.
+// Options configures a [Know]. All are required but
+// Network, Town, Log and Now.
 type Options struct {
 	Web    *web.Server
 	Estate *estate.Estate
 	Book   *policy.Book
 	Makers *makers.Graph
+	// Network scans and imports; nil: this server does neither.
+	Network Network
+	// Town are the ranges of the demo's simulated town, to offer for a scan.
+	Town []string
 
 	Log *slog.Logger     // nil means [slog.Default]
 	Now func() time.Time // nil means [time.Now]
@@ -52,6 +58,7 @@ type Know struct {
 	now   func() time.Time
 	words *policy.Texts
 	pages map[string]*web.Page
+	scans *scans
 }
 
 // New hangs the wing into o.Web.
@@ -79,6 +86,10 @@ func New(o Options) (*Know, error) {
 	k.actRoutes()
 	k.mapRoutes()
 	k.ruleRoutes()
+	if o.Network != nil {
+		k.scans = newScans(k)
+		k.scanRoutes()
+	}
 	return k, nil
 }
 

@@ -6,6 +6,7 @@ import { takeFromAddress } from "./keyring";
 import { WatchPasskey } from "./passkey";
 import { WatchPlan } from "./plan";
 import { WatchPlayer } from "./player";
+import { WatchRefresh } from "./refresh";
 import { WatchTile } from "./tile";
 import { WatchTimeline } from "./timeline";
 
@@ -19,6 +20,7 @@ for (const [name, element] of [
   ["watch-tile", WatchTile],
   ["watch-player", WatchPlayer],
   ["watch-plan", WatchPlan],
+  ["watch-refresh", WatchRefresh],
 ] as const) {
   if (!customElements.get(name)) customElements.define(name, element);
 }

@@ -11,6 +11,7 @@
 //	<watch-identity mode="setup">                 in a form; fills input "recipient"
 //	<watch-identity mode="button">                lock and unlock, for a page's head
 //	<watch-plan editable><svg>…                   devices of a floor plan, moved and turned
+//	<watch-refresh id="scan" live>…                a part that follows the server
 //
 // api.ts is the only door to the server. A reader's identity lives in the
 // worker (worker.ts, vault.ts) and is never sent anywhere; age.ts opens any
