@@ -44,7 +44,8 @@ type demoSeed struct {
 	Recipient string       `json:"recipient"`
 	Cameras   []demoCamera `json:"cameras"`
 	MaxBytes  int64        `json:"maxBytes"`
-	Town      int          `json:"town"` // process id of the demo, for the page that says where to look
+	Town      int          `json:"town"`   // process id of the demo, for the page that says where to look
+	Ranges    []string     `json:"ranges"` // addresses of the town's devices, for a scan
 }
 
 type demoCamera struct {

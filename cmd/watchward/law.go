@@ -86,8 +86,13 @@ func (h *house) followRules(ctx context.Context) error {
 	}
 }
 
-// buildKnow hangs in the pages of the estate and the rules.
-func (h *house) buildKnow() error {
-	_, err := know.New(know.Options{Web: h.web, Estate: h.estate, Book: h.book, Makers: h.makers, Log: h.log})
+// buildKnow hangs in the pages of the estate and the rules. The demo offers its
+// town for a scan.
+func (h *house) buildKnow(seed *demoSeed) (err error) {
+	o := know.Options{Web: h.web, Estate: h.estate, Book: h.book, Makers: h.makers, Network: network{h.engine}, Log: h.log}
+	if seed != nil {
+		o.Town = seed.Ranges
+	}
+	h.know, err = know.New(o)
 	return err
 }

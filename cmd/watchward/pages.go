@@ -77,7 +77,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := h.buildKnow(); err != nil {
+	if err := h.buildKnow(seed); err != nil {
 		return err
 	}
 	h.health.Store(pages)

@@ -27,6 +27,7 @@ import (
 	"github.com/watchward/watchward/internal/record"
 	"github.com/watchward/watchward/internal/seal"
 	"github.com/watchward/watchward/internal/web"
+	"github.com/watchward/watchward/internal/web/know"
 	"github.com/watchward/watchward/internal/web/watch"
 )
 
@@ -98,6 +99,7 @@ type house struct {
 	book     *policy.Book // the estate's gate
 	makers   *makers.Graph
 	engine   *identify.Engine
+	know     *know.Know
 	ledger   *ledger.Ledger
 	archive  *archive.Archive
 	keys     *seal.DayKeys // reads and erases; each site has its own to seal with
@@ -209,6 +211,7 @@ func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error)
 	intake.Go(func() error { return h.fleet.Run(ctx) })
 	intake.Go(func() error { return h.live.Run(ctx) })
 	intake.Go(func() error { return h.followRules(ctx) })
+	intake.Go(func() error { return h.know.Run(ctx) })
 	intake.Go(func() error { return h.web.Run(ctx) })
 	intake.Go(func() error { return h.announce(ctx, out, demo) })
 	err = intake.Wait()

@@ -80,7 +80,7 @@ func emptyBench(t testing.TB) *bench {
 	}
 	key := must(policy.WaiverKey(make([]byte, 32)))(t)
 	b.book = must(policy.Open(t.Context(), policy.Options{DB: d, Estate: b.estate, Catalogue: rules, Key: key, Now: now}))(t)
-	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Book: b.book, Makers: graph, Network: b.town, Town: []string{"127.0.10.0/24"}, Log: log, Now: now}); err != nil {
+	if b.know, err = New(Options{Web: b.web, Estate: b.estate, Book: b.book, Makers: graph, Network: b.town, Import: b.town.Import, Town: []string{"127.0.10.0/24"}, Log: log, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	ada := must(b.access.CreateFirst(t.Context(), b.access.SetupToken(), "Ada", password, nil))(t)

@@ -36,14 +36,14 @@ import (
 var files embed.FS
 
 // Options configures a [Know]. All are required but
-// Network, Town, Log and Now.
+// Network, Import, Town, Log and Now.
 type Options struct {
 	Web    *web.Server
 	Estate *estate.Estate
 	Book   *policy.Book
 	Makers *makers.Graph
-	// Network scans and imports; nil: this server does neither.
-	Network Network
+	Network Network // looks for devices; nil: this server does not
+	Import  Import  // reads files of other scanners; nil: none
 	// Town are the ranges of the demo's simulated town, to offer for a scan.
 	Town []string
 

@@ -21,7 +21,9 @@ func (k *Know) scanRoutes() {
 	// IDs are numbers: these name no scan.
 	h("GET /estate/scans/-/new", web.For(access.ChangeEstate), k.showNewScan)
 	h("POST /estate/scans/-/new", web.For(access.ChangeEstate), k.startScan)
-	h("POST /estate/scans/-/import", web.For(access.ChangeEstate), k.importScan)
+	if k.o.Import != nil {
+		h("POST /estate/scans/-/import", web.For(access.ChangeEstate), k.importScan)
+	}
 	h("GET /estate/scans/{id}", web.For(access.SeeEstate), k.showScan)
 	h("POST /estate/scans/{id}/stop", web.For(access.ChangeEstate), k.stopScan)
 	h("POST /estate/scans/{id}/adopt", web.For(access.ChangeEstate), k.adoptScanned)
@@ -132,12 +134,13 @@ type newScanData struct {
 	Takes     time.Duration // at most, about
 	Problem   *estate.Invalid
 	Town      []string // ranges of the demo's town
+	Imports   bool     // files are taken, too
 }
 
 func (d newScanData) Wrong(field string) bool { return d.Problem != nil && d.Problem.Field == field }
 
 func (k *Know) newScanForm(r *http.Request, form map[string]string) (newScanData, error) {
-	d := newScanData{say: k.say(r), Form: form, Town: k.o.Town}
+	d := newScanData{say: k.say(r), Form: form, Town: k.o.Town, Imports: k.o.Import != nil}
 	where, err := k.whereabouts(r.Context())
 	if err != nil {
 		return d, err
@@ -254,7 +257,7 @@ func (k *Know) takeImport(r *http.Request, name string, body []byte, site string
 	if len(body) == 0 {
 		return estate.Scan{}, &estate.Invalid{Field: "file", Code: "missing"}
 	}
-	seen, bad, err := k.o.Network.Import(name, body)
+	seen, bad, err := k.o.Import(name, body)
 	if err != nil {
 		return estate.Scan{}, err
 	}

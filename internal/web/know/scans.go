@@ -21,10 +21,12 @@ type Network interface {
 	// Scan calls found for each device that answers and told now and then, until
 	// all were asked or ctx ends.
 	Scan(ctx context.Context, r Request, found func(estate.Sighting), told func(Progress)) error
-	// Import reads what another program found: nmap's XML, NetBox's JSON, a
-	// table, an ARP cache. What it cannot read it names, and goes on.
-	Import(name string, body []byte) (seen []estate.Sighting, bad []string, err error)
 }
+
+// Import reads what another program found: nmap's XML, NetBox's JSON, a table,
+// an ARP cache. What it cannot read it names, and goes on; of a file that is none
+// of these it says so with an [estate.Invalid].
+type Import func(name string, body []byte) (seen []estate.Sighting, bad []string, err error)
 
 // Request is a scan that a person asks for.
 type Request struct {
