@@ -76,7 +76,7 @@ func (k *Know) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	if err := k.scans.sweep(ctx); err != nil {
+	if err := k.scans.sweep(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	for {
