@@ -11,7 +11,7 @@ VULNDB   ?= https://vuln.go.dev
 # Packages with fuzz targets, found by name.
 FUZZED    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u)
 
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge bench-estate generate check-bundle darwin
+.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge bench-estate bench-ledger generate check-bundle darwin
 
 build:
 	$(GO) build -trimpath -o watchward ./cmd/watchward
@@ -82,6 +82,10 @@ bench-judge:
 # Lists, counts and an import of 100,000 devices.
 bench-estate:
 	$(GO) test ./internal/estate -run '^$$' -bench . -benchtime 5x $(ARGS)
+
+# 4 GB of disk. Exits 3 when a bar is missed.
+bench-ledger:
+	$(GO) run ./bench/ledger $(ARGS)
 
 # Needs Node: npm ci --prefix internal/web. What comes out is committed.
 generate:

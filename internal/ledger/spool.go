@@ -44,10 +44,11 @@ type spool struct {
 }
 
 const (
-	spoolFile   = 4 << 20 // bytes; then a new file begins
-	maxRecord   = maxLeaf + 64<<10
-	recordHead  = 8 // length and checksum
-	spoolEnding = ".spool"
+	spoolFile    = 4 << 20 // bytes; then a new file begins, once all is synced
+	maxSpoolFile = 1 << 30 // what is written to one at most, and read back
+	maxRecord    = maxLeaf + 64<<10
+	recordHead   = 8 // length and checksum
+	spoolEnding  = ".spool"
 )
 
 // castagnoli makes the table of the checksum that finds torn records. It is no
@@ -132,7 +133,7 @@ func readSpool(dir string, names []string) ([]record, error) {
 	var all []record
 	for _, name := range names {
 		first, _ := spoolFirst(name)
-		b, err := readSmall(filepath.Join(dir, name), spoolFile+16*maxRecord*maxBatch)
+		b, err := readSmall(filepath.Join(dir, name), maxSpoolFile)
 		if err != nil {
 			return nil, err
 		}
@@ -231,6 +232,9 @@ func (s *spool) write(records []record) (end int64, err error) {
 	for i := range records {
 		b = append(b, records[i].marshal()...)
 		records[i].end = s.written + int64(len(b))
+	}
+	if s.size+int64(len(b)) > maxSpoolFile {
+		return 0, ErrBehind
 	}
 	if err := s.files.write(s.file, b); err != nil {
 		s.broken()

@@ -27,12 +27,12 @@ type tree struct {
 
 const (
 	// maxBatch is how many leaves enter the tree at once.
-	maxBatch = 2048
+	maxBatch = 8192
 	// batchAge is how long the library waits for more before it writes a batch
 	// that is not full: a batch must be handed over in less, see append.
 	batchAge = 100 * time.Millisecond
 	// publishEvery is how often a new checkpoint may be signed.
-	publishEvery = 500 * time.Millisecond
+	publishEvery = 200 * time.Millisecond
 )
 
 // LogTo sends what the tree's library has to say to a log. It concerns the
