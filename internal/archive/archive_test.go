@@ -39,6 +39,8 @@ type house struct {
 	now    time.Time
 	mu     sync.Mutex
 	gone   []string
+	// journal is told what happens, unless a test takes it away.
+	journal *journal
 }
 
 func newHouse(t *testing.T, change ...func(*archive.Options)) *house {
@@ -53,6 +55,8 @@ func newHouse(t *testing.T, change ...func(*archive.Options)) *house {
 			h.mu.Unlock()
 		},
 	}
+	h.journal = &journal{root: h.o.Root, in: map[string][32]byte{}}
+	h.o.Journal = h.journal
 	for _, f := range change {
 		f(&h.o)
 	}

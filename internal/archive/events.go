@@ -190,7 +190,11 @@ func (a *Archive) noteAll(ctx context.Context) error {
 // news leaves out what the journal knows already, as when an index was made
 // again from names, and completes what names do not say.
 func (a *Archive) news(ctx context.Context, list []Event) (out []Event, err error) {
+	gone := map[string]bool{} // by an event that the journal has not heard of either
 	for _, e := range list {
+		if e.What == SegmentOut || e.What == GapOut {
+			gone[e.Name()] = true
+		}
 		if e.What != SegmentIn && e.What != GapIn || e.Why == EnteredRecorded {
 			out = append(out, e)
 			continue
@@ -199,6 +203,7 @@ func (a *Archive) news(ctx context.Context, list []Event) (out []Event, err erro
 		if err != nil {
 			return nil, err
 		}
+		known = known && !gone[e.Name()]
 		unhashed := e.What == SegmentIn && e.Segment.SHA256 == ([32]byte{})
 		if known && (e.What == GapIn || unhashed || sum == e.Segment.SHA256) {
 			if unhashed {
@@ -251,19 +256,33 @@ func (a *Archive) noted(ctx context.Context) error {
 	return err
 }
 
-// noteGapsGone says that gaps will be removed.
-func (a *Archive) noteGapsGone(ctx context.Context, gaps []Gap, why string) error {
+// removeGaps removes gaps: their rows, then, once the journal knows, their files.
+// A crash in between leaves files without rows, which the next start adopts and
+// tells the journal of; a failure here puts the rows back at once.
+func (a *Archive) removeGaps(ctx context.Context, gaps []Gap, why string) error {
 	if len(gaps) == 0 {
 		return nil
 	}
-	events := make([]Event, len(gaps))
-	for i, g := range gaps {
-		events[i] = Event{What: GapOut, Gap: g, Why: why}
-	}
-	if err := a.x.addEvents(ctx, events...); err != nil {
+	if err := a.x.removeGaps(ctx, gaps, why); err != nil {
 		return err
 	}
-	return a.noted(ctx)
+	err := a.noted(ctx)
+	for err == nil && len(gaps) > 0 {
+		if err = a.fs.Remove(a.path(gaps[0].Name())); err == nil || errors.Is(err, fs.ErrNotExist) {
+			gaps, err = gaps[1:], nil
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("delete gap %q: %w", gaps[0].Name(), err)
+	for _, g := range gaps {
+		if _, serr := a.fs.Stat(a.path(g.Name())); serr != nil {
+			continue // it went, and only the answer was lost
+		}
+		err = errors.Join(err, a.x.insertGap(ctx, g, EnteredRecovered))
+	}
+	return err
 }
 
 // Waiting names the segments and gaps of events that the journal does not have

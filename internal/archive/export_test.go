@@ -19,3 +19,5 @@ func ParseAny(rel string) (name string, err error) {
 	}
 	return n.name(), nil
 }
+
+func (a *Archive) NoteAll(ctx context.Context) error { return a.noteAll(ctx) }

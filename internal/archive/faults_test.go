@@ -77,6 +77,7 @@ func aftermath(t *testing.T, h *house, ans answer) {
 			t.Errorf("committed segment %q is lost: %+v, %v", s.Name(), got, err)
 		}
 	}
+	h.agrees()
 	h.leave()
 	h.open()
 	archivetest.Verify(t, h.a)

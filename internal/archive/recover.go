@@ -347,13 +347,10 @@ func (a *Archive) clearGaps(ctx context.Context, s Segment) error {
 	if err != nil {
 		return err
 	}
-	if err := a.noteGapsGone(ctx, gaps, OutRecorded); err != nil {
+	if err := a.removeGaps(ctx, gaps, OutRecorded); err != nil {
 		return err
 	}
 	for _, g := range gaps {
-		if err := a.dropGap(ctx, g); err != nil {
-			return err
-		}
 		if err := a.addGap(ctx, g); err != nil { // what the segment leaves of it
 			return err
 		}

@@ -360,24 +360,11 @@ func (a *Archive) dropGapsBefore(ctx context.Context, s stream, t time.Time) err
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := a.noteGapsGone(ctx, list, OutNothingBefore); err != nil {
+		if err := a.removeGaps(ctx, list, OutNothingBefore); err != nil {
 			return err
-		}
-		for _, g := range list {
-			if err := a.dropGap(ctx, g); err != nil {
-				return err
-			}
 		}
 	}
 	return ctx.Err()
-}
-
-// dropGap removes a gap's file, then its row. That it goes was noted before.
-func (a *Archive) dropGap(ctx context.Context, g Gap) error {
-	if err := a.fs.Remove(a.path(g.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete gap %q: %w", g.Name(), err)
-	}
-	return a.x.removeGap(ctx, g)
 }
 
 // dayOver tells of a day that has no segment left and no more to come, and

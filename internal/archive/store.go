@@ -441,14 +441,27 @@ func insertGap(ctx context.Context, tx *sql.Tx, stream int64, g Gap, entered str
 	return addEvent(ctx, tx, Event{What: GapIn, Gap: g, Why: entered})
 }
 
-func (x *index) removeGap(ctx context.Context, g Gap) error {
-	n, err := x.need(ctx, g.StreamID)
-	if err != nil {
-		return err
-	}
-	return x.tx(ctx, "delete-gap", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM archive_gaps WHERE stream_id = $1 AND start_us = $2`, n, g.Start.UnixMicro())
-		return err
+// removeGaps removes gaps' rows and says so.
+func (x *index) removeGaps(ctx context.Context, gaps []Gap, why string) error {
+	return x.tx(ctx, "delete-gaps", func(tx *sql.Tx) error {
+		for _, g := range gaps {
+			r, err := tx.ExecContext(ctx, `DELETE FROM archive_gaps WHERE start_us = $4 AND stream_id =
+				(SELECT id FROM archive_streams WHERE site = $1 AND camera = $2 AND stream = $3)`, g.Site, g.Camera, g.Stream, g.Start.UnixMicro())
+			if err != nil {
+				return err
+			}
+			n, err := r.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				continue
+			}
+			if err := addEvent(ctx, tx, Event{What: GapOut, Gap: g, Why: why}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
