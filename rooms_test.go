@@ -41,6 +41,7 @@ var rooms = map[string][]string{
 	"internal/web":       {"internal/access"},
 	"internal/web/watch": {"internal/web", "internal/access", "internal/archive", "internal/camera", "internal/estate", "internal/live", "internal/media", "internal/record", "internal/seal"},
 	"internal/web/know":  {"internal/web", "internal/access", "internal/discover", "internal/estate", "internal/identify", "internal/policy"},
+	"internal/web/prove": {"internal/web", "internal/access", "internal/archive", "internal/estate", "internal/ledger", "internal/policy", "internal/seal"},
 	"cmd/watchward":      {anyRoom},
 	"bench":              {anyRoom},
 	// The root holds this test.
@@ -50,7 +51,7 @@ var rooms = map[string][]string{
 const anyRoom = "*"
 
 // wings are subpackages of web that the frame may not import.
-var wings = []string{"internal/web/watch", "internal/web/know"}
+var wings = []string{"internal/web/watch", "internal/web/know", "internal/web/prove"}
 
 // testing rooms may be imported by every room's tests.
 var testRooms = []string{"internal/simulate", "internal/archive/archivetest", "internal/db"}

@@ -20,6 +20,15 @@ func (e *Estate) Device(ctx context.Context, id DeviceID) (Device, error) {
 	return d, nil
 }
 
+// DeviceOf returns the device that a camera streams from, or [ErrNotFound].
+func (e *Estate) DeviceOf(ctx context.Context, camera string) (Device, error) {
+	d, err := deviceOfCamera(ctx, pool{e.db}, camera)
+	if err != nil {
+		return Device{}, fmt.Errorf("device of camera %q: %w", camera, err)
+	}
+	return d, nil
+}
+
 // AddDevice puts a device into the estate that a person writes down, as a
 // proposal or, with State Adopted, through the [Gate]. One that is known by MAC
 // address, serial number or certificate already is refused: see
