@@ -8,6 +8,7 @@ import (
 	"github.com/watchward/watchward/internal/identify"
 	"github.com/watchward/watchward/internal/policy"
 	"github.com/watchward/watchward/internal/web/know"
+	"github.com/watchward/watchward/internal/web/prove"
 )
 
 // openBook opens what is known of makers and rules, and lets the rules stand at
@@ -84,6 +85,14 @@ func (h *house) followRules(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// buildProve hangs in the pages of assurance and of the log.
+func (h *house) buildProve() error {
+	_, err := prove.New(prove.Options{
+		Web: h.web, Estate: h.estate, Book: h.book, Archive: h.archive, Keys: h.keys, Ledger: h.ledger, Log: h.log,
+	})
+	return err
 }
 
 // buildKnow hangs in the pages of the estate and the rules. The demo offers its

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -77,7 +78,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := h.buildKnow(seed); err != nil {
+	if err := errors.Join(h.buildKnow(seed), h.buildProve()); err != nil {
 		return err
 	}
 	h.health.Store(pages)
