@@ -45,6 +45,7 @@ type bench struct {
 	ledger *ledger.Ledger
 	estate *estate.Estate
 	access *access.Access
+	in     map[string][]*http.Cookie // who is logged in
 	*rooms
 }
 
@@ -69,7 +70,7 @@ func newBench(t *testing.T) *bench {
 	log := slog.New(slog.DiscardHandler)
 	d := must(db.Open(ctx, filepath.Join(dir, "test.db")))(t)
 	t.Cleanup(func() { d.Close() })
-	b := &bench{rooms: &rooms{timeline: wellKept().timeline}}
+	b := &bench{in: map[string][]*http.Cookie{}, rooms: &rooms{timeline: wellKept().timeline}}
 	b.access = must(access.Open(ctx, access.Options{DB: d, Cost: access.Cost{Time: 1, Memory: 64, Threads: 1}}))(t)
 	b.estate = must(estate.Open(ctx, estate.Options{DB: d, Key: make([]byte, 32), Gate: estate.NoRules{}}))(t)
 	rules := must(policy.Load())(t)
@@ -126,15 +127,16 @@ func (b *bench) get(t *testing.T, path, as string, headers ...string) *httptest.
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	if as != "" {
+	if as != "" && b.in[as] == nil {
 		form := url.Values{"name": {as}, "password": {password}}
 		in := httptest.NewRequest("POST", site+"/login", strings.NewReader(form.Encode()))
 		in.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		rec := httptest.NewRecorder()
 		b.web.Handler().ServeHTTP(rec, in)
-		for _, c := range rec.Result().Cookies() {
-			r.AddCookie(c)
-		}
+		b.in[as] = rec.Result().Cookies()
+	}
+	for _, c := range b.in[as] {
+		r.AddCookie(c)
 	}
 	rec := httptest.NewRecorder()
 	b.web.Handler().ServeHTTP(rec, r)
