@@ -26,6 +26,14 @@ func (l leafView) Facts() []ledger.Field {
 	return slices.DeleteFunc(slices.Clone(l.Fields), func(f ledger.Field) bool { return strings.HasPrefix(f.Key, "commit-") })
 }
 
+// detail is what a list leaves to the page of the entry.
+var detail = []string{"sha256", "session", "clock-error-ms", "entered", "bytes", "state"}
+
+// Brief are the facts that tell entries of a kind apart.
+func (l leafView) Brief() []ledger.Field {
+	return slices.DeleteFunc(l.Facts(), func(f ledger.Field) bool { return slices.Contains(detail, f.Key) && f.Value != "damaged" && f.Value != "torn" })
+}
+
 // Hidden lists what is committed to and no longer to be read.
 func (l leafView) Hidden() []string {
 	var hidden []string
