@@ -249,8 +249,12 @@ func (a *Archive) hashFile(name string) ([32]byte, error) {
 // reason to remove what the journal has not heard of: the event stays in the
 // index and reaches it as soon as there is room again.
 func (a *Archive) noted(ctx context.Context) error {
-	err := a.noteAll(ctx)
-	if errors.Is(a.noteError(err), ErrFull) {
+	err := a.noteError(a.noteAll(ctx))
+	a.mu.Lock()
+	low := a.disk.below || a.disk.noRoom
+	a.mu.Unlock()
+	if err != nil && (low || errors.Is(err, ErrFull)) {
+		a.log.Error("deleting before the journal knows, to make room", "err", err)
 		return nil
 	}
 	return err
