@@ -105,7 +105,7 @@ func parseRange(text string) (Range, error) {
 		return bad("it ends before it begins")
 	}
 	for _, a := range []netip.Addr{r.First, r.Last} {
-		if a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		if a.IsMulticast() || a.IsUnspecified() && r.First == r.Last || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			return bad("no devices live there")
 		}
 	}
