@@ -11,7 +11,7 @@ VULNDB   ?= https://vuln.go.dev
 # Packages with fuzz targets, found by name.
 FUZZED    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u)
 
-.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge bench-estate bench-ledger generate check-bundle darwin
+.PHONY: build test lint vuln race browser fault fuzz bench-record bench-play bench-identify bench-judge bench-estate bench-ledger generate check-bundle darwin bench-scan
 
 build:
 	$(GO) build -trimpath -o watchward ./cmd/watchward
@@ -86,6 +86,10 @@ bench-estate:
 # 4 GB of disk. Exits 3 when a bar is missed.
 bench-ledger:
 	$(GO) run ./bench/ledger $(ARGS)
+# A /24 on loopback with a simulated street on it, and nmap at the same ports where
+# it is installed. Root, or a low net.ipv4.ip_unprivileged_port_start.
+bench-scan:
+	$(GO) run ./bench/scan $(ARGS)
 
 # Needs Node: npm ci --prefix internal/web. What comes out is committed.
 generate:

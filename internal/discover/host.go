@@ -30,6 +30,7 @@ const (
 type host struct {
 	s    *scan
 	r    *stretch
+	n    int // which of r
 	addr netip.Addr
 
 	bytes     atomic.Int64
@@ -45,8 +46,8 @@ type host struct {
 	full     bool
 }
 
-func newHost(s *scan, r *stretch, a netip.Addr) *host {
-	return &host{s: s, r: r, addr: a, connected: map[int]net.Conn{}, refused: map[int]bool{}}
+func newHost(s *scan, r *stretch, n int) *host {
+	return &host{s: s, r: r, n: n, addr: r.At(n), connected: map[int]net.Conn{}, refused: map[int]bool{}}
 }
 
 // hangUp closes what was not used.
@@ -82,12 +83,19 @@ func (h *host) ask(ctx context.Context, called bool) *Found {
 	if !called && h.s.call(ctx, h.r, h.addr) != nil {
 		return nil
 	}
-	h.askPorts(ctx, func(p int) bool { return !isTLS(p) })
+	h.askPorts(ctx, func(p int) bool { return !isTLS(p) && !onlyONVIF(p) })
+	if h.first(&h.onvif) { // not found elsewhere
+		h.onvif = false
+		h.askPorts(ctx, onlyONVIF)
+	}
 	// Behind TLS the pages are mostly the same; then the certificate is enough.
 	h.askPorts(ctx, isTLS)
 	h.askDescription(ctx)
 	return h.sum(ctx)
 }
+
+// onlyONVIF are ports where some makers keep ONVIF and nothing else.
+func onlyONVIF(port int) bool { return port == 8899 || port == 2020 }
 
 func isTLS(port int) bool { return port == 443 || port == 8443 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -41,65 +42,94 @@ func (s *scan) typed(a netip.Addr) bool {
 	return false
 }
 
+// block is how many addresses are tried at the first port before those that
+// kept silent are tried at the second: whoever is there is asked meanwhile.
+const block = 256
+
 // sweep goes through a range in order. It returns after its last address.
 func (s *scan) sweep(ctx context.Context, r *stretch, hosts chan struct{}) {
 	called, err := s.callAll(ctx, r)
 	if err != nil {
 		return
 	}
-	attempts := make(chan struct{}, maxAttempts)
-	var running sync.WaitGroup
-	defer running.Wait()
-	for i := r.from; i < r.Len(); i++ {
-		select {
-		case <-ctx.Done():
-			return
-		case attempts <- struct{}{}:
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for from := r.from; from < r.Len() && ctx.Err() == nil; from += block {
+		var silent []*host
+		for i := from; i < min(from+block, r.Len()); i++ {
+			silent = append(silent, newHost(s, r, i))
 		}
-		running.Go(func() {
-			h := newHost(s, r, r.At(i))
-			here := s.answers(ctx, h)
-			<-attempts
-			var f *Found
-			if here {
-				select {
-				case <-ctx.Done():
-				case hosts <- struct{}{}:
-					f = h.ask(ctx, called)
-					<-hosts
-				}
+		for n, port := range s.o.Ports[:min(2, len(s.o.Ports))] {
+			here := s.try(ctx, silent, port, n == 0)
+			silent = slices.DeleteFunc(silent, func(h *host) bool { return here[h] })
+			for h := range here {
+				asking.Go(func() { s.visit(ctx, h, called, hosts) })
 			}
-			h.hangUp()
+		}
+		for _, h := range silent {
 			// What was cut short is asked again on resuming.
 			if ctx.Err() == nil {
-				s.finished(r, i, f)
+				s.finished(r, h.n, nil)
 			}
-		})
+		}
 	}
 }
 
-// answers reports whether anything is at an address: it was heard, or takes or
-// refuses a connection at one of the first two ports. What connects is kept.
-func (s *scan) answers(ctx context.Context, h *host) bool {
-	if len(s.ears.of(h.addr)) > 0 {
-		return true
-	}
-	for _, port := range s.o.Ports[:min(2, len(s.o.Ports))] {
-		c, err := h.dial(ctx, port)
-		switch {
-		case err == nil:
-			h.connected[port] = c
-			return true
-		case ctx.Err() != nil:
-			return false
-		case errors.Is(err, syscall.ECONNREFUSED) && !h.addr.IsLoopback():
-			// Somebody is there to refuse. On loopback that is this machine, which
-			// refuses for addresses at which nobody lives.
-			h.refused[port] = true
-			return true
-		case errors.Is(err, syscall.ECONNREFUSED):
-			h.refused[port] = true
+// try finds out who of them is there, by what was heard or by one port.
+func (s *scan) try(ctx context.Context, all []*host, port int, first bool) map[*host]bool {
+	var mu sync.Mutex
+	here := map[*host]bool{}
+	attempts := make(chan struct{}, maxAttempts)
+	var running sync.WaitGroup
+	for _, h := range all {
+		if first && len(s.ears.of(h.addr)) > 0 {
+			mu.Lock()
+			here[h] = true
+			mu.Unlock()
+			continue
 		}
+		attempts <- struct{}{}
+		running.Go(func() {
+			defer func() { <-attempts }()
+			if s.answers(ctx, h, port) {
+				mu.Lock()
+				here[h] = true
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	return here
+}
+
+// visit asks a device when it is its turn.
+func (s *scan) visit(ctx context.Context, h *host, called bool, hosts chan struct{}) {
+	defer h.hangUp()
+	select {
+	case <-ctx.Done():
+		return
+	case hosts <- struct{}{}:
+	}
+	f := h.ask(ctx, called)
+	<-hosts
+	if ctx.Err() == nil {
+		s.finished(h.r, h.n, f)
+	}
+}
+
+// answers reports whether somebody takes or refuses a connection. What connects
+// is kept.
+func (s *scan) answers(ctx context.Context, h *host, port int) bool {
+	c, err := h.dial(ctx, port)
+	switch {
+	case err == nil:
+		h.connected[port] = c
+		return true
+	case errors.Is(err, syscall.ECONNREFUSED):
+		h.refused[port] = true
+		// Somebody is there to refuse. On loopback that is this machine, which
+		// refuses for addresses at which nobody lives.
+		return !h.addr.IsLoopback()
 	}
 	return false
 }
