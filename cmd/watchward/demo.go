@@ -172,7 +172,7 @@ func (c *DemoCmd) identity(dir string) (seal.Identity, error) {
 
 // record starts the recorder process, says where to look, and waits.
 func (c *DemoCmd) record(ctx context.Context, out io.Writer, dir string, id seal.Identity, town *simulate.Town) error {
-	seed := demoSeed{Recipient: id.Recipient(), MaxBytes: 8_000_000_000, Town: os.Getpid()}
+	seed := demoSeed{Recipient: id.Recipient(), MaxBytes: 8_000_000_000, Town: os.Getpid(), Ranges: townRanges(town.Devices())}
 	for _, cam := range town.Cameras() {
 		seed.Cameras = append(seed.Cameras, demoCamera{
 			Site: siteName(cam.Site), Name: cam.Name, Main: cam.MainURL, Sub: cam.SubURL,

@@ -97,11 +97,9 @@ func (h *house) buildProve() error {
 
 // buildKnow hangs in the pages of the estate and the rules. The demo offers its
 // town for a scan.
-func (h *house) buildKnow(seed *demoSeed) (err error) {
-	o := know.Options{Web: h.web, Estate: h.estate, Book: h.book, Makers: h.makers, Network: network{h.engine}, Log: h.log}
-	if seed != nil {
-		o.Town = seed.Ranges
-	}
+func (h *house) buildKnow() (err error) {
+	n := network{h.engine}
+	o := know.Options{Web: h.web, Estate: h.estate, Book: h.book, Makers: h.makers, Network: n, Import: n.importFile, Town: h.town, Log: h.log}
 	h.know, err = know.New(o)
 	return err
 }

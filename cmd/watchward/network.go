@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/netip"
@@ -65,4 +66,19 @@ func day(t time.Time) time.Time {
 		t = time.Now()
 	}
 	return t.UTC().Truncate(24 * time.Hour)
+}
+
+// importFile reads what another program found.
+func (n network) importFile(name string, body []byte) (seen []estate.Sighting, bad []string, err error) {
+	err = discover.Import(bytes.NewReader(body), name, time.Now(),
+		func(f discover.Found) { seen = append(seen, n.sighting(f)) },
+		func(e discover.RowError) { bad = append(bad, e.Error()) })
+	if err != nil {
+		why := err.Error()
+		if cause := errors.Unwrap(err); cause != nil {
+			why = cause.Error()
+		}
+		return nil, nil, &estate.Invalid{Field: "file", Code: "import", Value: why}
+	}
+	return seen, bad, nil
 }

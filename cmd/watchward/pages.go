@@ -78,7 +78,7 @@ func (h *house) buildPages(seed *demoSeed) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(h.buildKnow(seed), h.buildProve()); err != nil {
+	if err := errors.Join(h.buildKnow(), h.buildProve()); err != nil {
 		return err
 	}
 	h.health.Store(pages)

@@ -108,6 +108,7 @@ type house struct {
 	health   atomic.Pointer[watch.Watch] // whom to tell of the archive's health, once there
 	web      *web.Server
 	welcome  access.Token // demo only
+	town     []string     // demo only: ranges to survey
 }
 
 // build makes every room, lower ones first. Nothing runs yet.
@@ -145,6 +146,7 @@ func build(ctx context.Context, cfg Config, seed *demoSeed) (_ *house, err error
 		if h.welcome, err = seed.plant(ctx, h.estate, h.access); err != nil {
 			return nil, fmt.Errorf("prepare demo: %w", err)
 		}
+		h.town = seed.Ranges
 	}
 	if err := h.buildLedger(ctx); err != nil {
 		return nil, err
@@ -212,6 +214,9 @@ func (h *house) serve(ctx context.Context, out io.Writer, demo bool) (err error)
 	intake.Go(func() error { return h.live.Run(ctx) })
 	intake.Go(func() error { return h.followRules(ctx) })
 	intake.Go(func() error { return h.know.Run(ctx) })
+	if demo {
+		intake.Go(func() error { return h.surveyTown(ctx, h.town) })
+	}
 	intake.Go(func() error { return h.web.Run(ctx) })
 	intake.Go(func() error { return h.announce(ctx, out, demo) })
 	err = intake.Wait()

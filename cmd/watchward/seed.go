@@ -49,6 +49,9 @@ func (seed demoSeed) plant(ctx context.Context, e *estate.Estate, a *access.Acce
 		}
 		siteID[c.Site] = s.ID
 	}
+	if err := plantBodies(ctx, e, siteID); err != nil {
+		return "", err
+	}
 	for _, id := range siteID {
 		if err := e.SetReaders(ctx, id, []estate.Reader{{Recipient: seed.Recipient, Name: "Demo"}}); err != nil {
 			return "", fmt.Errorf("set readers: %w", err)

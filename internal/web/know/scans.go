@@ -150,6 +150,23 @@ func (s *scans) begin(ctx context.Context, r Request, site string) (estate.Scan,
 	return scan, nil
 }
 
+// Scan is a scan as people start it, for a program that waits for its end. The
+// answer says how it ended. [Know.Run] must be running.
+func (k *Know) Scan(ctx context.Context, r Request, site string) (estate.Scan, error) {
+	changed, cancel := k.o.Estate.Subscribe()
+	defer cancel()
+	scan, err := k.scans.begin(ctx, r, site)
+	for err == nil && scan.State == estate.ScanRunning {
+		select {
+		case <-ctx.Done():
+			return scan, ctx.Err()
+		case <-changed:
+			scan, err = k.o.Estate.Scan(ctx, scan.ID)
+		}
+	}
+	return scan, err
+}
+
 // progress is how far a scan that waits or runs is.
 func (s *scans) progress(id string) (p Progress, waits, ok bool) {
 	s.mu.Lock()
