@@ -31,7 +31,9 @@ var detail = []string{"sha256", "session", "clock-error-ms", "entered", "bytes",
 
 // Brief are the facts that tell entries of a kind apart.
 func (l leafView) Brief() []ledger.Field {
-	return slices.DeleteFunc(l.Facts(), func(f ledger.Field) bool { return slices.Contains(detail, f.Key) && f.Value != "damaged" && f.Value != "torn" })
+	return slices.DeleteFunc(l.Facts(), func(f ledger.Field) bool {
+		return slices.Contains(detail, f.Key) && f.Value != "damaged" && f.Value != "torn"
+	})
 }
 
 // Hidden lists what is committed to and no longer to be read.
