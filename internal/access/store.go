@@ -108,7 +108,7 @@ func administratorsBut(ctx context.Context, q querier, id string) (int, error) {
 }
 
 func (s store) anyAdministrator(ctx context.Context) (bool, error) {
-	n, err := administratorsBut(ctx, pool{s.db}, "")
+	n, err := administratorsBut(ctx, pool(s), "")
 	return n > 0, err
 }
 
