@@ -86,6 +86,7 @@ bench-estate:
 # 4 GB of disk. Exits 3 when a bar is missed.
 bench-ledger:
 	$(GO) run ./bench/ledger $(ARGS)
+
 # A /24 on loopback with a simulated street on it, and nmap at the same ports where
 # it is installed. Root, or a low net.ipv4.ip_unprivileged_port_start.
 bench-scan:

@@ -2,7 +2,6 @@ package discover
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -160,9 +159,6 @@ func distance(a, b netip.Addr) uint64 {
 	}
 	return binary.BigEndian.Uint64(y[8:]) - binary.BigEndian.Uint64(x[8:])
 }
-
-// ErrOutside means an address that nobody typed.
-var ErrOutside = errors.New("address is in none of the ranges")
 
 // stretch is a range being scanned.
 type stretch struct {

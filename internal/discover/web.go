@@ -25,8 +25,7 @@ import (
 
 const maxRedirects = 2
 
-// page asks for one page and reports its answer. Where the device hung up, it is
-// dialled again, once.
+// browser asks one port for pages. Where the device hung up, it is dialled again.
 type browser struct {
 	h    *host
 	port int

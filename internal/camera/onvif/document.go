@@ -127,22 +127,6 @@ func (e *element) all(name string) []*element {
 	return out
 }
 
-// find returns the first element of a name at any depth.
-func (e *element) find(name string) *element {
-	if e == nil {
-		return nil
-	}
-	for _, c := range e.children {
-		if c.name == name {
-			return c
-		}
-		if f := c.find(name); f != nil {
-			return f
-		}
-	}
-	return nil
-}
-
 func (e *element) value(path ...string) string {
 	if c := e.child(path...); c != nil {
 		return strings.TrimSpace(strings.ToValidUTF8(c.text, "?"))
