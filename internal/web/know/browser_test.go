@@ -132,7 +132,8 @@ func TestPagesFitTheirWindow(t *testing.T) {
 	pages := map[string]string{
 		"estate": "/estate", "organisation": "/estate/organisations/harbour-council", "site": "/estate/sites/depot", "place": "/estate/sites/-/new",
 		"devices": "/estate/devices", "device": "/estate/devices/" + string(b.device["10.0.0.1"]), "device-likely": "/estate/devices/" + string(b.device["10.0.0.3"]),
-		"device-unknown": "/estate/devices/" + string(b.device["10.0.0.5"]), "rules": "/rules", "rule": "/rules/UK-WMS-386",
+		"device-unknown": "/estate/devices/" + string(b.device["10.0.0.5"]), "scans": "/estate/scans", "scan": "/estate/scans/1", "new-scan": "/estate/scans/-/new", "change": "/estate/devices/" + string(b.device["10.0.0.1"]) + "/edit",
+		"rules": "/rules", "rule": "/rules/UK-WMS-386",
 	}
 	for _, look := range looks {
 		if err := chromedp.Do(p.ctx, chromedp.EmulateViewport(look.width, 900)); err != nil {

@@ -38,10 +38,10 @@ var files embed.FS
 // Options configures a [Know]. All are required but
 // Network, Import, Town, Log and Now.
 type Options struct {
-	Web    *web.Server
-	Estate *estate.Estate
-	Book   *policy.Book
-	Makers *makers.Graph
+	Web     *web.Server
+	Estate  *estate.Estate
+	Book    *policy.Book
+	Makers  *makers.Graph
 	Network Network // looks for devices; nil: this server does not
 	Import  Import  // reads files of other scanners; nil: none
 	// Town are the ranges of the demo's simulated town, to offer for a scan.
