@@ -22,11 +22,6 @@ type visitor struct {
 	origin string
 }
 
-func (v *visitor) get(path string) string {
-	v.Helper()
-	return v.read(v.http.Get(v.origin + path))
-}
-
 // post sends a form and returns the page it led to.
 func (v *visitor) post(path string, fields ...string) string {
 	v.Helper()
