@@ -56,14 +56,14 @@ func Read(dir fs.FS, index string, each func(Sample, error) error) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		line, _ := r.FieldPos(0)
 		var parse *csv.ParseError
 		switch {
 		case errors.As(err, &parse):
 			err = each(Sample{Line: parse.StartLine}, fmt.Errorf("line %d: %w", parse.StartLine, parse.Err))
 		case err != nil:
 			return fmt.Errorf("read index %q: %w", index, err)
-		default:
+		default: // a row that could not be read has no fields to stand anywhere
+			line, _ := r.FieldPos(0)
 			err = each(read(dir, path.Dir(index), head, row, line))
 		}
 		if err != nil {

@@ -44,6 +44,7 @@ func TestRead(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add("id,file,protocol\n1,a.txt,mac\n")
 	f.Add("id,file,protocol\n1,\"a\nb")
+	f.Add("id,file,protocol\n0\"00000")
 	f.Fuzz(func(t *testing.T, index string) {
 		n := 0
 		_ = Read(fstest.MapFS{"index.csv": {Data: []byte(index)}, "a.txt": {Data: []byte("x")}}, "index.csv", func(Sample, error) error {
