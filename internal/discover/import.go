@@ -274,11 +274,16 @@ func (i *importer) csv(b []byte) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		line, _ := r.FieldPos(0)
-		if err != nil {
+		if err != nil { // such a row has no fields to stand anywhere
+			line := 0
+			var parse *csv.ParseError
+			if errors.As(err, &parse) {
+				line = parse.StartLine
+			}
 			i.bad(RowError{line, err.Error()})
 			continue
 		}
+		line, _ := r.FieldPos(0)
 		i.row(line, func(name string) string {
 			if n, ok := at[name]; ok && n < len(row) {
 				return strings.ToValidUTF8(strings.TrimSpace(row[n]), "?")
