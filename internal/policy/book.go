@@ -41,7 +41,9 @@ type Book struct {
 
 	plans         sync.Mutex
 	whole         *wholePlan      // guarded by plans; nil: to be made
-	estateChanged <-chan struct{} // has a value when the whole plan is out of date
+	groups        *caseGroups     // guarded by plans; nil: to be made
+	times         *timeline       // guarded by plans; nil: to be made
+	estateChanged <-chan struct{} // has a value when these are out of date
 
 	subMu sync.Mutex
 	subs  map[chan struct{}]struct{}
@@ -133,7 +135,7 @@ func (b *Book) Subscribe() (changed <-chan struct{}, cancel func()) {
 
 func (b *Book) tell() {
 	b.plans.Lock()
-	b.whole = nil
+	b.whole, b.times = nil, nil
 	b.plans.Unlock()
 	b.subMu.Lock()
 	defer b.subMu.Unlock()

@@ -66,6 +66,9 @@ type FindingFilter struct {
 	Device string
 	Force  Force
 	Clause string
+	Maker  string    // ID; "-": of makers that nobody knows
+	Since  time.Time // opened then or later
+	Before time.Time // opened before
 	// Sites, where not nil, are those a person may see.
 	Sites map[string]bool
 
@@ -95,10 +98,27 @@ func (f FindingFilter) where() (string, []any, error) {
 			add(c[0]+` = ?`, c[1])
 		}
 	}
+	// The maker is the estate's to say, and today's: not what was once judged.
+	switch f.Maker {
+	case "":
+	case "-":
+		add(`device IN (SELECT id FROM estate_devices WHERE maker = '')`)
+	default:
+		add(`device IN (SELECT id FROM estate_devices WHERE maker = ?)`, f.Maker)
+	}
+	if !f.Since.IsZero() {
+		add(`opened >= ?`, micro(f.Since))
+	}
+	if !f.Before.IsZero() {
+		add(`opened < ?`, micro(f.Before))
+	}
 	if f.Sites != nil {
 		sites := []any{}
 		for s := range f.Sites {
 			sites = append(sites, s)
+		}
+		if len(sites) == 0 {
+			sites = []any{""} // no site: PostgreSQL knows no empty list
 		}
 		add(`site IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(sites)), ", ")+`)`, sites...)
 	}
@@ -204,7 +224,7 @@ func (b *Book) lookAtWaivers(ctx context.Context, all []Finding) error {
 	if !slices.ContainsFunc(all, func(f Finding) bool { return f.State == StateWaived }) {
 		return nil
 	}
-	rows, err := selectWaivers(ctx, pool{b.db}, ``)
+	rows, err := selectWaivers(ctx, pool{b.db}, waiversOf(all))
 	if err != nil {
 		return err
 	}
@@ -220,6 +240,23 @@ func (b *Book) lookAtWaivers(ctx context.Context, all []Finding) error {
 	}
 	return nil
 }
+
+// waiversOf keeps to the waivers of a page: each costs a signature to verify.
+func waiversOf(all []Finding) string {
+	if len(all) > maxBatch {
+		return ``
+	}
+	quoted := []string{}
+	for _, f := range all {
+		if f.State == StateWaived && isID(f.Waiver) {
+			quoted = append(quoted, `'`+f.Waiver+`'`)
+		}
+	}
+	return `WHERE id IN (` + strings.Join(quoted, `, `) + `)`
+}
+
+// isID reports whether a text is of the form that [newID] makes.
+func isID(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }
 
 func (b *Book) byID(rows []waiverRow) map[string]Waiver {
 	all := make(map[string]Waiver, len(rows))

@@ -20,6 +20,58 @@ type Plan struct {
 	Costs    []Cost     `json:"costs"`    // in all, by currency
 	Uncosted int        `json:"uncosted"` // items of which nobody said a cost
 	Progress Progress   `json:"progress"`
+	// Devices is how many items there are, where Items holds some of them only.
+	Devices int           `json:"devices"`
+	Stages  map[Stage]Sum `json:"stages"`
+}
+
+// Stage is how far a device of the plan has come, on the plan's day.
+type Stage string
+
+// The stages. A device is done when all that was found of it is resolved.
+const (
+	StageDone      Stage = "done"
+	StagePlanned   Stage = "planned"   // somebody said when, and that day is not over
+	StageOverdue   Stage = "overdue"   // the day planned, or else due, is over
+	StageUnplanned Stage = "unplanned" // nobody said when
+	StageWaived    Stage = "waived"
+)
+
+// Sum adds up devices: how many, at what costs, and of how many nobody said a
+// cost.
+type Sum struct {
+	Devices  int    `json:"devices"`
+	Costs    []Cost `json:"costs,omitempty"`
+	Uncosted int    `json:"uncosted,omitempty"`
+}
+
+func (s *Sum) add(c Cost) {
+	s.Devices++
+	if c.Amount == 0 {
+		s.Uncosted++
+		return
+	}
+	for n := range s.Costs {
+		if s.Costs[n].Currency == c.Currency {
+			s.Costs[n].Amount += c.Amount
+			return
+		}
+	}
+	s.Costs = append(s.Costs, c)
+	slices.SortFunc(s.Costs, func(a, b Cost) int { return strings.Compare(a.Currency, b.Currency) })
+}
+
+// Stage says how far the item has come on a day.
+func (i *PlanItem) Stage(on time.Time) Stage {
+	switch {
+	case i.Waived:
+		return StageWaived
+	case !i.By.IsZero() && day(on).After(i.By):
+		return StageOverdue
+	case !i.Step.Planned.IsZero():
+		return StagePlanned
+	}
+	return StageUnplanned
 }
 
 // PlanItem is one device to be replaced, removed, moved or looked at.
@@ -77,6 +129,10 @@ type PlanFilter struct {
 	Site string
 	// Sites, where not nil, are those a person may see.
 	Sites map[string]bool
+	Stage Stage
+
+	Skip  int // leave out the first ones
+	Limit int // 0: all. Sums are of the whole plan all the same
 }
 
 // wholePlan is the plan of all sites, kept while nothing changes: a page shows
@@ -84,6 +140,13 @@ type PlanFilter struct {
 type wholePlan struct {
 	plan     Plan
 	progress map[string]Progress // by site
+	done     []doneDevice
+}
+
+// doneDevice is one of which all findings are resolved.
+type doneDevice struct {
+	site string
+	cost Cost // as it was planned
 }
 
 // maxPlanAge bounds how long a plan is kept that another process, such as an
@@ -97,12 +160,42 @@ func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
 		return Plan{}, fmt.Errorf("make plan: %w", err)
 	}
 	p := w.plan
-	p.Items = []PlanItem{}
-	for _, i := range w.plan.Items {
-		if f.takes(i.Site) {
-			i.Rank = len(p.Items) + 1
-			p.Items = append(p.Items, i)
+	p.Items, p.Stages = []PlanItem{}, map[Stage]Sum{}
+	var all Sum
+	for n := range w.plan.Items {
+		i := &w.plan.Items[n]
+		if !f.takes(i.Site) {
+			continue
 		}
+		all.add(i.Cost)
+		stage := i.Stage(p.On)
+		sum := p.Stages[stage]
+		sum.add(i.Cost)
+		p.Stages[stage] = sum
+		if f.Stage != "" && f.Stage != stage {
+			continue
+		}
+		if p.Devices++; p.Devices > f.Skip && (f.Limit == 0 || len(p.Items) < f.Limit) {
+			p.Items = append(p.Items, *i)
+			p.Items[len(p.Items)-1].Rank = all.Devices
+		}
+	}
+	p.Costs, p.Uncosted = all.Costs, all.Uncosted
+	p.addDone(w, f)
+	return p, nil
+}
+
+// addDone adds what the past has to say: devices that are done, and findings of
+// all times.
+func (p *Plan) addDone(w *wholePlan, f PlanFilter) {
+	var done Sum
+	for _, d := range w.done {
+		if f.takes(d.site) {
+			done.add(d.cost)
+		}
+	}
+	if done.Devices > 0 {
+		p.Stages[StageDone] = done
 	}
 	for site, g := range w.progress {
 		if f.takes(site) {
@@ -112,8 +205,6 @@ func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
 			p.Progress.Overdue += g.Overdue
 		}
 	}
-	p.addUp()
-	return p, nil
 }
 
 func (f PlanFilter) takes(site string) bool {
@@ -124,13 +215,9 @@ func (f PlanFilter) takes(site string) bool {
 func (b *Book) wholePlan(ctx context.Context) (*wholePlan, error) {
 	b.plans.Lock()
 	defer b.plans.Unlock()
-	select {
-	case <-b.estateChanged:
-		b.whole = nil
-	default:
-	}
+	b.lookAtEstate()
 	now := b.now().UTC()
-	if w := b.whole; w != nil && day(w.plan.On).Equal(day(now)) && now.Sub(w.plan.On) < maxPlanAge {
+	if w := b.whole; w != nil && fresh(w.plan.On, now) {
 		return w, nil
 	}
 	w, err := b.makePlan(ctx, now)
@@ -139,6 +226,21 @@ func (b *Book) wholePlan(ctx context.Context) (*wholePlan, error) {
 	}
 	b.whole = w
 	return w, nil
+}
+
+// lookAtEstate forgets what an estate that has changed makes out of date. The
+// caller holds b.plans.
+func (b *Book) lookAtEstate() {
+	select {
+	case <-b.estateChanged:
+		b.whole, b.groups = nil, nil
+	default:
+	}
+}
+
+// fresh reports whether what was made at a time may be shown still.
+func fresh(made, now time.Time) bool {
+	return day(made).Equal(day(now)) && now.Sub(made) < maxPlanAge
 }
 
 func (b *Book) makePlan(ctx context.Context, now time.Time) (*wholePlan, error) {
@@ -153,12 +255,14 @@ func (b *Book) makePlan(ctx context.Context, now time.Time) (*wholePlan, error) 
 		return nil, err
 	}
 	at := map[string]int{}
+	past := map[string]string{} // devices with something resolved, and their sites
 	var items []PlanItem
 	for _, x := range findings {
 		g := w.progress[x.Site]
 		g.add(x, now)
 		w.progress[x.Site] = g
 		if x.State == StateResolved {
+			past[x.Device] = x.Site
 			continue
 		}
 		i, ok := at[x.Device]
@@ -171,6 +275,11 @@ func (b *Book) makePlan(ctx context.Context, now time.Time) (*wholePlan, error) 
 	}
 	if err := b.describe(ctx, items, at); err != nil {
 		return nil, err
+	}
+	for device, site := range past {
+		if _, open := at[device]; !open {
+			w.done = append(w.done, doneDevice{site, Cost{steps[device].Currency, steps[device].Cost}})
+		}
 	}
 	slices.SortStableFunc(items, comparePlan)
 	replacements := b.replacements(c)
@@ -237,22 +346,6 @@ func (i *PlanItem) take(f Finding) {
 	if !f.Due.IsZero() && (i.Due.IsZero() || f.Due.Before(i.Due)) {
 		i.Due = f.Due
 	}
-}
-
-// addUp sums costs by currency.
-func (p *Plan) addUp() {
-	sums := map[string]int64{}
-	for _, i := range p.Items {
-		if i.Cost.Amount == 0 {
-			p.Uncosted++
-			continue
-		}
-		sums[i.Cost.Currency] += i.Cost.Amount
-	}
-	for currency, amount := range sums {
-		p.Costs = append(p.Costs, Cost{currency, amount})
-	}
-	slices.SortFunc(p.Costs, func(a, b Cost) int { return strings.Compare(a.Currency, b.Currency) })
 }
 
 // comparePlan says what comes first: what is not waived, then by force of the
