@@ -174,14 +174,4 @@ func showEvidence(e estate.Evidence) evidenceView {
 }
 
 // WaiverState says whether a waiver still holds, and if not, why.
-func (d deviceData) WaiverState(w policy.Waiver) string {
-	switch {
-	case w.Altered:
-		return "altered"
-	case !w.Revoked.IsZero():
-		return "revoked"
-	case d.On.After(w.Until.Time):
-		return "ended"
-	}
-	return "holds"
-}
+func (d deviceData) WaiverState(w policy.Waiver) string { return waiverState(w, d.On) }

@@ -86,6 +86,8 @@ func New(o Options) (*Know, error) {
 	k.actRoutes()
 	k.mapRoutes()
 	k.ruleRoutes()
+	k.findingRoutes()
+	k.decisionRoutes()
 	if o.Network != nil {
 		k.scans = newScans(k)
 		k.scanRoutes()
@@ -124,7 +126,12 @@ func (k *Know) rules() *policy.Catalogue { return k.o.Book.Catalogue() }
 // explain is this wing's part of the error table.
 func explain(err error) (web.Problem, bool) {
 	var inv *estate.Invalid
+	var wrong *policy.Invalid
 	switch {
+	case errors.As(err, &wrong):
+		return web.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Field: wrong.Field, Detail: wrong.Want}, true
+	case errors.Is(err, policy.ErrNotFound):
+		return web.Problem{Status: http.StatusNotFound, Code: "not-found"}, true
 	case errors.As(err, &inv):
 		return web.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Field: inv.Field, Detail: inv.Error()}, true
 	case errors.Is(err, estate.ErrNotFound):

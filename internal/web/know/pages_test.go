@@ -16,6 +16,7 @@ var allPages = []string{
 	"/estate", "/estate/organisations/harbour-council", "/estate/organisations/-/new", "/estate/organisations/agency/edit", "/estate/sites/-/new",
 	"/estate/sites/ministry", "/estate/sites/depot", "/estate/sites/depot/edit", "/estate/sites/town-hall/map", "/estate/scans", "/estate/scans/1", "/estate/scans/-/new?site=depot&ranges=10.0.0.0/24",
 	"/estate/devices", "/estate/devices?maker=-&state=proposed", "/estate/devices?q=nothing",
+	"/findings", "/findings?state=all&force=must&age=30&maker=hikvision&site=ministry", "/findings/-/decisions",
 	"/rules", "/rules?body=uk.local-authority", "/rules?q=nothing+like+it", "/rules/UK-WMS-386", "/rules/CN-NIL", "/rules/US-EL-2024",
 }
 
@@ -25,6 +26,9 @@ func TestPagesAreWellMade(t *testing.T) {
 	key := regexp.MustCompile(`\b[a-z]+(\.[a-z0-9-]+)+\b`)
 	for _, lang := range []string{"en", "fr"} {
 		paths := slices.Clone(allPages)
+		for _, f := range b.findings(t) {
+			paths = append(paths, "/findings/"+f.ID)
+		}
 		for _, id := range b.device {
 			paths = append(paths, "/estate/devices/"+string(id), "/estate/devices/"+string(id)+"/edit")
 		}
@@ -45,7 +49,7 @@ func TestPagesAreWellMade(t *testing.T) {
 var ours = map[string]bool{
 	"plot": true, "filter": true, "rules": true, "rule": true, "standing": true, "form": true, "concern": true, "verified": true, "country": true,
 	"estate": true, "organisation": true, "place": true, "site": true, "device": true, "network": true, "exposure": true, "sure": true, "grade": true,
-	"chain": true, "subject": true, "verdicts": true, "holds": true, "evidence": true, "history": true, "change": true, "link": true, "finding": true, "waive": true, "waiver": true, "map": true, "scan": true, "scans": true, "list": true, "refused": true, "field": true, "invalid": true,
+	"chain": true, "subject": true, "verdicts": true, "holds": true, "evidence": true, "history": true, "change": true, "link": true, "finding": true, "findings": true, "times": true, "decisions": true, "plan": true, "whatif": true, "waive": true, "waiver": true, "map": true, "scan": true, "scans": true, "list": true, "refused": true, "field": true, "invalid": true,
 }
 
 // checkMarkup looks for what the content-security policy forbids and what a
