@@ -129,7 +129,9 @@ type PlanFilter struct {
 	Site string
 	// Sites, where not nil, are those a person may see.
 	Sites map[string]bool
-	Stage Stage
+	// Stage and Device leave out items, and nothing of the sums.
+	Stage  Stage
+	Device string
 
 	Skip  int // leave out the first ones
 	Limit int // 0: all. Sums are of the whole plan all the same
@@ -172,7 +174,7 @@ func (b *Book) Plan(ctx context.Context, f PlanFilter) (Plan, error) {
 		sum := p.Stages[stage]
 		sum.add(i.Cost)
 		p.Stages[stage] = sum
-		if f.Stage != "" && f.Stage != stage {
+		if f.Stage != "" && f.Stage != stage || f.Device != "" && f.Device != i.Device {
 			continue
 		}
 		if p.Devices++; p.Devices > f.Skip && (f.Limit == 0 || len(p.Items) < f.Limit) {

@@ -88,6 +88,7 @@ func New(o Options) (*Know, error) {
 	k.ruleRoutes()
 	k.findingRoutes()
 	k.decisionRoutes()
+	k.planRoutes()
 	if o.Network != nil {
 		k.scans = newScans(k)
 		k.scanRoutes()

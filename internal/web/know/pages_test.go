@@ -17,6 +17,7 @@ var allPages = []string{
 	"/estate/sites/ministry", "/estate/sites/depot", "/estate/sites/depot/edit", "/estate/sites/town-hall/map", "/estate/scans", "/estate/scans/1", "/estate/scans/-/new?site=depot&ranges=10.0.0.0/24",
 	"/estate/devices", "/estate/devices?maker=-&state=proposed", "/estate/devices?q=nothing",
 	"/findings", "/findings?state=all&force=must&age=30&maker=hikvision&site=ministry", "/findings/-/decisions",
+	"/plan", "/plan?site=ministry&stage=unplanned", "/plan?skip=1000", "/plan/sheet",
 	"/rules", "/rules?body=uk.local-authority", "/rules?q=nothing+like+it", "/rules/UK-WMS-386", "/rules/CN-NIL", "/rules/US-EL-2024",
 }
 
