@@ -1,6 +1,7 @@
 package know
 
 import (
+	"bytes"
 	"context"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -128,11 +131,14 @@ var looks = []struct {
 func TestPagesFitTheirWindow(t *testing.T) {
 	b := newBench(t)
 	fill(t, b, 300)
+	b.season(t)
 	p := newTab(t, b, "Ada")
 	pages := map[string]string{
 		"estate": "/estate", "organisation": "/estate/organisations/harbour-council", "site": "/estate/sites/depot", "place": "/estate/sites/-/new",
 		"devices": "/estate/devices", "device": "/estate/devices/" + string(b.device["10.0.0.1"]), "device-likely": "/estate/devices/" + string(b.device["10.0.0.3"]),
 		"device-unknown": "/estate/devices/" + string(b.device["10.0.0.5"]), "scans": "/estate/scans", "scan": "/estate/scans/1", "new-scan": "/estate/scans/-/new", "change": "/estate/devices/" + string(b.device["10.0.0.1"]) + "/edit",
+		"findings": "/findings?state=all", "finding": "/findings/" + b.waived(t).ID, "decisions": "/findings/-/decisions", "plan": "/plan", "sheet": "/plan/sheet",
+		"what-if": "/what-if", "what-if-ordinary": "/what-if?ordinary=yes&as-if=US-889A&as-if=US-889B&purpose=government-facilities",
 		"rules": "/rules", "rule": "/rules/UK-WMS-386",
 	}
 	for _, look := range looks {
@@ -150,6 +156,38 @@ func TestPagesFitTheirWindow(t *testing.T) {
 	}
 	if lang := value[string](p, `document.documentElement.lang`); !strings.HasPrefix(lang, "fr") {
 		t.Errorf("the last look is in %q", lang)
+	}
+}
+
+// The sheet is made for A4: nothing is cut off at the right, and the rows that
+// follow on another page stand under the table's head again.
+func TestSheetIsPrintedOnA4(t *testing.T) {
+	b := newBench(t)
+	fill(t, b, 100)
+	b.season(t)
+	p := newTab(t, b, "Ada")
+	p.visit("/plan/sheet")
+	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}); err != nil {
+		t.Fatal(err)
+	}
+	// 210 mm less the margins are 186 mm: 703 pixels of 1/96 inch.
+	if err := chromedp.Do(p.ctx, chromedp.EmulateViewport(703, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if over := value[float64](p, `Math.max(...[...document.querySelectorAll("main *")].map(e => e.getBoundingClientRect().right)) - innerWidth`); over > 0 {
+		t.Errorf("the sheet is %v pixels too wide for A4: %s", over, value[string](p, tooWide))
+	}
+	if shown := value[bool](p, `[...document.querySelectorAll("nav, form, header")].some(e => e.offsetParent)`); shown {
+		t.Error("the sheet prints what only a screen needs")
+	}
+	printed, err := chromedp.Call(p.ctx, page.PrintToPDF, page.PrintToPDFParams{PaperWidth: 8.27, PaperHeight: 11.69})
+	if err != nil || !bytes.HasPrefix(printed.Data, []byte("%PDF-")) {
+		t.Fatalf("print: %v", err)
+	}
+	if dir := os.Getenv("WATCHWARD_SCREENSHOTS"); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, "know-sheet.pdf"), printed.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

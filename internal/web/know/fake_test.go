@@ -38,6 +38,7 @@ type bench struct {
 	book   *policy.Book
 	town   *town
 	device map[string]estate.DeviceID // by address
+	clock  time.Time                  // moved by hand
 }
 
 // newBench has an administrator Ada, an auditor Vic, Wim who may watch cameras
@@ -63,7 +64,8 @@ func emptyBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	now := func() time.Time { return noon }
+	b.clock = noon
+	now := func() time.Time { return b.clock }
 	if b.web, err = web.New(web.Options{Access: b.access, Log: log}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package know
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -181,6 +183,70 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// season lets months go by: devices are found, waived, planned and removed. It
+// ends at noon.
+func (b *bench) season(t testing.TB) {
+	t.Helper()
+	makers := []string{"hikvision", "dahua", "hikvision", "uniview", "axis", "hikvision"}
+	sites := []string{"ministry", "ministry", "depot", "ministry", "town-hall"}
+	var hung []estate.DeviceID
+	for n := range 22 {
+		b.clock = noon.AddDate(0, 0, -7*(22-n))
+		for i := range 1 + n%3 {
+			m := makers[(n+i)%len(makers)]
+			d := estate.Device{
+				Name: fmt.Sprintf("%s %02d-%d", []string{"Gate", "Corridor", "Car park", "Lobby"}[(n+i)%4], n, i), Site: sites[(n+2*i)%len(sites)], Kind: estate.KindCamera,
+				Network: []estate.Network{estate.NetworkCore, estate.NetworkIsolated}[n%2], Deployed: noon.AddDate(-5, 0, -n), Cost: int64(18000 + 1500*n), Currency: "GBP",
+				Identification: estate.Identification{Maker: m, MakerName: m, Kind: estate.KindCamera, Confidence: estate.Identified},
+			}
+			if n%5 == 0 {
+				d.Exposure = estate.ExposureInternet
+			}
+			hung = append(hung, must(b.estate.AddDevice(t.Context(), d, "Ada", "survey"))(t).ID)
+		}
+		if n > 8 {
+			must(b.estate.RemoveDevice(t.Context(), hung[n-9], "Ada", "replaced"))(t)
+		}
+		must(b.book.Refresh(t.Context()))(t)
+	}
+	b.clock = noon
+	must(b.book.Refresh(t.Context()))(t)
+	p := must(b.book.Plan(t.Context(), policy.PlanFilter{}))(t)
+	for n, i := range p.Items {
+		s := policy.Step{Device: i.Device, By: "Ada", Cost: 24900, Currency: "GBP"}
+		switch n % 4 {
+		case 0:
+			s.Planned, s.Replacement, s.Note = noon.AddDate(0, n, 0), "dome, indoor", "with the new cabling"
+		case 1:
+			s.Planned = noon.AddDate(0, 0, -10)
+		case 2:
+			b.waive(t, i.Findings[0])
+			continue
+		}
+		if err := b.book.PlanStep(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) waive(t testing.TB, f policy.Finding) policy.Waiver {
+	t.Helper()
+	return must(b.book.Waive(t.Context(), policy.Waiver{
+		Device: f.Device, Site: f.Site, Clauses: []string{f.Clause}, Reason: "The new ones come in spring, with the new cabling.", Measures: "On a network of its own; nobody reaches it from outside.",
+		ApprovedBy: "Grace Hopper, head of security", MadeBy: "Ada", Until: policy.NewDate(2027, 3, 1),
+	}))(t)
+}
+
+// waived is a finding under a waiver.
+func (b *bench) waived(t testing.TB) policy.Finding {
+	t.Helper()
+	all := must(b.book.Findings(t.Context(), policy.FindingFilter{State: policy.StateWaived, Limit: 1}))(t)
+	if len(all) == 0 {
+		t.Fatal("nothing is waived")
+	}
+	return all[0]
+}
+
 // disputed hangs a device of a maker that needs a decision at the ministry.
 func (b *bench) disputed(t testing.TB) (maker, law string) {
 	t.Helper()
@@ -200,4 +266,39 @@ func (b *bench) disputed(t testing.TB) (maker, law string) {
 	}
 	t.Fatal("the graph disputes nobody")
 	return "", ""
+}
+
+func BenchmarkFindingPages(b *testing.B) {
+	w := newBench(b)
+	fill(b, w, 100_000)
+	must(w.book.Refresh(b.Context()))(b)
+	ada, cora := w.login(b, "Ada"), w.login(b, "Cora")
+	found := w.at(b, "ministry")
+	for _, bb := range []struct {
+		name, path string
+		who        func(*http.Request)
+	}{
+		{"findings", "/findings", ada},
+		{"findings of all states", "/findings?state=all", ada},
+		{"findings of a site", "/findings?site=ministry&force=must", ada},
+		{"findings of a maker", "/findings?maker=hikvision", ada},
+		{"findings of a maker that has none", "/findings?maker=axis", ada},
+		{"findings of an age", "/findings?age=30", ada},
+		{"findings of who sees one site", "/findings", cora},
+		{"one finding", "/findings/" + found.ID, ada},
+		{"decisions", "/findings/-/decisions", ada},
+		{"plan", "/plan", ada},
+		{"far in the plan", "/plan?skip=30000", ada},
+		{"plan of a site", "/plan?site=ministry&stage=unplanned", ada},
+		{"what if", "/what-if?ordinary=yes", ada},
+		{"what if the US bound us", "/what-if?as-if=US-889A&as-if=US-889B&purpose=government-facilities", ada},
+		{"what if of who sees one site", "/what-if?ordinary=yes", cora},
+	} {
+		w.page(b, 200, ask("GET", bb.path, "", bb.who)) // the first one reads the estate
+		b.Run(bb.name, func(b *testing.B) {
+			for b.Loop() {
+				w.page(b, 200, ask("GET", bb.path, "", bb.who))
+			}
+		})
+	}
 }

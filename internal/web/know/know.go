@@ -89,6 +89,7 @@ func New(o Options) (*Know, error) {
 	k.findingRoutes()
 	k.decisionRoutes()
 	k.planRoutes()
+	k.whatIfRoutes()
 	if o.Network != nil {
 		k.scans = newScans(k)
 		k.scanRoutes()

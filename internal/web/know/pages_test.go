@@ -18,6 +18,7 @@ var allPages = []string{
 	"/estate/devices", "/estate/devices?maker=-&state=proposed", "/estate/devices?q=nothing",
 	"/findings", "/findings?state=all&force=must&age=30&maker=hikvision&site=ministry", "/findings/-/decisions",
 	"/plan", "/plan?site=ministry&stage=unplanned", "/plan?skip=1000", "/plan/sheet",
+	"/what-if", "/what-if?ordinary=yes&on=2027-01-01", "/what-if?as-if=US-889A&as-if=US-889B&body=us.federal-agency", "/what-if?body=uk.central-department&only=UK-WMS-386",
 	"/rules", "/rules?body=uk.local-authority", "/rules?q=nothing+like+it", "/rules/UK-WMS-386", "/rules/CN-NIL", "/rules/US-EL-2024",
 }
 
