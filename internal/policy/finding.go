@@ -28,7 +28,8 @@ const (
 type Finding struct {
 	ID          string       `json:"id"`
 	Device      string       `json:"device"`
-	Name        string       `json:"name"` // of the device, when it was last judged
+	Name        string       `json:"name"`  // of the device, when it was last judged
+	Maker       string       `json:"maker"` // ID, of then too; "": not known
 	Site        string       `json:"site"`
 	Restriction string       `json:"restriction"`
 	Clause      string       `json:"clause"`
@@ -93,18 +94,16 @@ func (f FindingFilter) where() (string, []any, error) {
 	case !f.All:
 		add(`state <> ?`, string(StateResolved)) // written so, the list's own order is the index that is used
 	}
-	for _, c := range [][2]string{{"site", f.Site}, {"device", f.Device}, {"force", string(f.Force)}, {"clause", f.Clause}} {
+	for _, c := range [][2]string{{"site", f.Site}, {"device", f.Device}, {"clause", f.Clause}} {
 		if c[1] != "" {
 			add(c[0]+` = ?`, c[1])
 		}
 	}
-	// The maker is the estate's to say, and today's: not what was once judged.
-	switch f.Maker {
-	case "":
-	case "-":
-		add(`device IN (SELECT id FROM estate_devices WHERE maker = '')`)
-	default:
-		add(`device IN (SELECT id FROM estate_devices WHERE maker = ?)`, f.Maker)
+	if f.Force != "" {
+		add(`rank = ?`, f.Force.Rank()) // of findings, a must or a should
+	}
+	if f.Maker != "" {
+		add(`maker = ?`, strings.TrimPrefix(f.Maker, "-"))
 	}
 	if !f.Since.IsZero() {
 		add(`opened >= ?`, micro(f.Since))
@@ -427,7 +426,7 @@ func (r *refresh) device(d estate.Device) {
 func (r *refresh) broken(d estate.Device, v Verdict, k findingKey) {
 	f, known := r.found[k]
 	was := f
-	f.Name, f.Site, f.Force, f.Action, f.Because, f.Due = d.Name, d.Site, v.Force, v.Action, v.Why, v.Due
+	f.Name, f.Maker, f.Site, f.Force, f.Action, f.Because, f.Due = d.Name, d.Identification.Maker, d.Site, v.Force, v.Action, v.Why, v.Due
 	what, because := "", v.Why
 	switch {
 	case !known:
@@ -493,7 +492,7 @@ func (r *refresh) count(what string) {
 }
 
 func changedFinding(a, b Finding) bool {
-	return a.Name != b.Name || a.Site != b.Site || a.Force != b.Force || !a.Due.Equal(b.Due) || fmt.Sprint(a.Because) != fmt.Sprint(b.Because)
+	return a.Name != b.Name || a.Maker != b.Maker || a.Site != b.Site || a.Force != b.Force || !a.Due.Equal(b.Due) || fmt.Sprint(a.Because) != fmt.Sprint(b.Because)
 }
 
 // resolve ends the findings of what is broken no longer, saying why.

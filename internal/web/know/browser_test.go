@@ -151,6 +151,9 @@ func TestPagesFitTheirWindow(t *testing.T) {
 			if over := value[float64](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 				p.Errorf("%s in %s is %v pixels too wide: %s", name, look.name, over, value[string](p, tooWide))
 			}
+			if out := value[string](p, outOfCard); out != "" {
+				p.Errorf("%s in %s: sticks out of its card: %s", name, look.name, out)
+			}
 			p.shot(name + "-" + look.name)
 		}
 	}
@@ -193,3 +196,6 @@ func TestSheetIsPrintedOnA4(t *testing.T) {
 
 // tooWide names the innermost elements that stick out.
 const tooWide = `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).map(e => e.tagName + "." + e.className).slice(-4).join(" ")`
+
+// outOfCard names what a card does not hold.
+const outOfCard = `[...document.querySelectorAll(".card :is(button, input, select, textarea, a)")].filter(e => e.offsetParent && !e.closest(".scroll") && e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right + 1).map(e => e.tagName + " " + (e.name || e.innerText)).slice(0, 3).join(", ")`

@@ -14,6 +14,7 @@ type findingJSON struct {
 	ID          string              `json:"id"`
 	Device      string              `json:"device"`
 	Name        string              `json:"name"`
+	Maker       string              `json:"maker"`
 	Site        string              `json:"site"`
 	Restriction string              `json:"restriction"`
 	Clause      string              `json:"clause"`
@@ -29,7 +30,7 @@ type findingJSON struct {
 
 func sentFinding(f policy.Finding) findingJSON {
 	return findingJSON{
-		f.ID, f.Device, f.Name, f.Site, f.Restriction, f.Clause, f.Action, f.Force, f.State, f.Waiver, f.Because,
+		f.ID, f.Device, f.Name, f.Maker, f.Site, f.Restriction, f.Clause, f.Action, f.Force, f.State, f.Waiver, f.Because,
 		f.Opened.UnixMilli(), f.Changed.UnixMilli(), dayText(f.Due),
 	}
 }

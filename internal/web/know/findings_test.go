@@ -281,6 +281,8 @@ func BenchmarkFindingPages(b *testing.B) {
 		{"findings", "/findings", ada},
 		{"findings of all states", "/findings?state=all", ada},
 		{"findings of a site", "/findings?site=ministry&force=must", ada},
+		{"open findings of a site", "/findings?state=open&site=ministry", ada},
+		{"waived findings of a site that has none", "/findings?state=waived&site=town-hall", ada},
 		{"findings of a maker", "/findings?maker=hikvision", ada},
 		{"findings of a maker that has none", "/findings?maker=axis", ada},
 		{"findings of an age", "/findings?age=30", ada},
