@@ -132,6 +132,7 @@ func TestPagesFitTheirWindow(t *testing.T) {
 	b := newBench(t)
 	fill(t, b, 300)
 	b.season(t)
+	b.disputed(t)
 	p := newTab(t, b, "Ada")
 	pages := map[string]string{
 		"estate": "/estate", "organisation": "/estate/organisations/harbour-council", "site": "/estate/sites/depot", "place": "/estate/sites/-/new",
@@ -198,4 +199,4 @@ func TestSheetIsPrintedOnA4(t *testing.T) {
 const tooWide = `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).map(e => e.tagName + "." + e.className).slice(-4).join(" ")`
 
 // outOfCard names what a card does not hold.
-const outOfCard = `[...document.querySelectorAll(".card :is(button, input, select, textarea, a)")].filter(e => e.offsetParent && !e.closest(".scroll") && e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right + 1).map(e => e.tagName + " " + (e.name || e.innerText)).slice(0, 3).join(", ")`
+const outOfCard = `[...document.querySelectorAll(".card :is(button, input, select, textarea, a)")].filter(e => e.checkVisibility() && !e.closest(".scroll") && e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right + 1).map(e => e.tagName + " " + (e.name || e.innerText)).slice(0, 3).join(", ")`
