@@ -98,6 +98,8 @@ func oneLine(s string) string {
 			return ' '
 		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
 			return -1
+		case r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+			return -1 // would turn the order of what stands beside it
 		}
 		return r
 	}, s)

@@ -128,14 +128,22 @@ func (j *judged) dates(v policy.Verdict) string {
 	return text
 }
 
+// number counts things that take an s where they are several.
+func (j *judged) number(n int, en, fr string) string {
+	if n == 1 || n == 0 && j.cmd.Lang == "fr" {
+		return j.say("%d "+en, "%d "+fr, n)
+	}
+	return j.say("%d "+en+"s", "%d "+fr+"s", n)
+}
+
 func (p *judgedTable) end(j *judged) error {
 	t := j.totals
 	fmt.Fprint(p.w, j.say(
-		"%d devices on %s: a must is broken by %d; gravest: must %d, should %d, undetermined %d, may %d, none %d\n",
-		"%d appareils au %s : une obligation est enfreinte par %d ; au plus grave : doit %d, devrait %d, indéterminé %d, peut %d, rien %d\n",
-		t.Devices, j.on.Format(time.DateOnly), t.MustBroken, t.Must, t.Should, t.Undetermined, t.May, t.None))
+		"%s on %s: a must is broken by %d; gravest: must %d, should %d, undetermined %d, may %d, none %d\n",
+		"%s au %s : une obligation est enfreinte par %d ; au plus grave : doit %d, devrait %d, indéterminé %d, peut %d, rien %d\n",
+		j.number(t.Devices, "device", "appareil"), j.on.Format(time.DateOnly), t.MustBroken, t.Must, t.Should, t.Undetermined, t.May, t.None))
 	if len(j.bad) > 0 {
-		fmt.Fprint(p.w, j.say("%d rows could not be read\n", "%d lignes n'ont pu être lues\n", len(j.bad)))
+		fmt.Fprint(p.w, j.say("could not be read: %s\n", "n'ont pu être lues : %s\n", j.number(len(j.bad), "row", "ligne")))
 	}
 	fmt.Fprint(p.w, j.say("rules %s, makers %s; not legal advice\n", "règles %s, fabricants %s ; pas un avis juridique\n", j.catalogue.Version(), j.catalogue.MakersVersion()))
 	return j.err

@@ -1,16 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +61,7 @@ type scanning struct {
 	cmd    *ScanCmd
 	s      *streams
 	engine *identify.Engine
-	why    netip.Addr
+	why    func(discover.Found) bool // nil without --why
 	shown  int
 	print  func(discover.Found, estate.Identification) error
 	log    *scanLog
@@ -74,8 +76,8 @@ func (c *ScanCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	if c.Why != "" {
-		if r.why, err = netip.ParseAddr(c.Why); err != nil {
-			return usage("give one address, such as 10.0.0.7", "--why %q: no address", c.Why)
+		if r.why = whose(c.Why); r.why == nil {
+			return usage("give one address, such as 10.0.0.7, or a hardware address", "--why %q: no address", c.Why)
 		}
 	}
 	switch {
@@ -96,37 +98,34 @@ func (c *ScanCmd) Run(ctx context.Context, s *streams) error {
 	} else {
 		err = r.scan(ctx)
 	}
-	if err = errors.Join(r.err, err); err == nil && r.why.IsValid() && r.shown == 0 {
-		return withHint(fmt.Errorf("nothing is known of %s", r.why), "it did not answer, or is in none of the ranges or files")
+	if err = errors.Join(r.err, err); err == nil && r.why != nil && r.shown == 0 {
+		return withHint(fmt.Errorf("nothing is known of %s", c.Why), "it did not answer, or is in none of the ranges or files")
 	}
 	return err
+}
+
+// whose says by which address a device is meant, its own or its hardware's; nil
+// for neither.
+func whose(text string) func(discover.Found) bool {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return func(f discover.Found) bool { return f.Address == a.Unmap() }
+	}
+	mac, err := net.ParseMAC(text)
+	if err != nil {
+		return nil
+	}
+	return func(f discover.Found) bool {
+		return slices.ContainsFunc(f.MACs, func(m string) bool { return strings.EqualFold(m, mac.String()) })
+	}
 }
 
 func (r *scanning) imported() error {
 	bad := 0
 	for _, name := range r.cmd.From {
-		in, err := openInput(r.s, name)
-		if err != nil {
-			return err
-		}
-		old, err := readScanLog(in, func(f discover.Found) { r.show(f) })
-		if err == nil && old == nil { // no log of ours
-			again, e := openInput(r.s, name)
-			if e != nil {
-				in.Close()
-				return e
-			}
-			source := io.Reader(again)
-			if name == "-" {
-				source = errReader{withHint(errors.New("read standard input: not the log of a scan"), "other forms are read from files")}
-			}
-			err = discover.Import(source, filepath.Base(name), time.Now(), r.show, func(e discover.RowError) {
-				bad++
-				r.s.notef("watchward: %s: %s\n", oneLine(name), oneLine(e.Error()))
-			})
-			again.Close()
-		}
-		in.Close()
+		err := r.importFile(name, func(e discover.RowError) {
+			bad++
+			r.s.notef("watchward: %s: %s\n", oneLine(name), oneLine(e.Error()))
+		})
 		if err != nil {
 			return err
 		}
@@ -137,10 +136,29 @@ func (r *scanning) imported() error {
 	return nil
 }
 
-// errReader fails.
-type errReader struct{ err error }
-
-func (e errReader) Read([]byte) (int, error) { return 0, e.err }
+// importFile reads what was found before: the log of a scan, known by how it
+// begins, or what another program wrote.
+func (r *scanning) importFile(name string, bad func(discover.RowError)) error {
+	in := r.s.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return withHint(fmt.Errorf("read what was found: %w", err), "give the file of another program or the log of a scan, or - for standard input")
+		}
+		defer f.Close()
+		in = f
+	}
+	buffered := bufio.NewReader(in)
+	head, _ := buffered.Peek(10) // what cannot be read fails below
+	if !strings.HasPrefix(string(head), `{"record":`) && !strings.HasPrefix(string(head), `{"found":`) {
+		return discover.Import(buffered, filepath.Base(name), time.Now(), r.show, bad)
+	}
+	last, err := readScanLog(buffered, r.show)
+	if err == nil && last == nil {
+		err = fmt.Errorf("read what was found: log %q: nothing in it says how far the scan was", name)
+	}
+	return err
+}
 
 // scan asks the network.
 func (r *scanning) scan(ctx context.Context) error {
@@ -197,7 +215,8 @@ func (r *scanning) resumed() (*discover.Record, error) {
 		return nil, err
 	}
 	defer f.Close()
-	old, err := readScanLog(f, func(f discover.Found) { r.show(f) })
+	var before []discover.Found
+	old, err := readScanLog(f, func(f discover.Found) { before = append(before, f) })
 	switch {
 	case err != nil:
 		return nil, err
@@ -205,6 +224,9 @@ func (r *scanning) resumed() (*discover.Record, error) {
 		return nil, withHint(fmt.Errorf("resume %q: not the log of a scan", r.cmd.Resume), "a scan that is stopped says how to go on")
 	case old.State == estate.ScanDone:
 		return nil, withHint(fmt.Errorf("resume %q: that scan came to its end", r.cmd.Resume), "show it with --from, or scan its ranges anew")
+	}
+	for _, f := range before {
+		r.show(f)
 	}
 	return old, nil
 }
@@ -226,7 +248,7 @@ func either(a, b string) string {
 // begin chooses how devices are printed.
 func (r *scanning) begin() error {
 	switch {
-	case r.why.IsValid() && !r.cmd.JSON && !r.cmd.CSV:
+	case r.why != nil && !r.cmd.JSON && !r.cmd.CSV:
 		r.print = r.chain
 	case r.cmd.JSON:
 		r.print = r.json
@@ -264,7 +286,7 @@ func addressOf(f discover.Found) string {
 
 // show identifies a device and prints it.
 func (r *scanning) show(f discover.Found) {
-	if r.err != nil || r.why.IsValid() && f.Address != r.why {
+	if r.err != nil || r.why != nil && !r.why(f) {
 		return
 	}
 	r.shown++
@@ -301,15 +323,17 @@ func (r *scanning) row(f discover.Found, id estate.Identification) error {
 	return write(addressOf(f), id.Brand, maker, id.Model, string(id.Confidence), because(id, 2))
 }
 
-// because says in short what a conclusion rests on.
+// because says in short what a conclusion rests on: each reason once, however
+// often it was seen.
 func because(id estate.Identification, most int) string {
 	var words []string
 	for _, why := range id.Because {
-		if len(words) == most {
-			words = append(words, fmt.Sprintf("and %d more", len(id.Because)-most))
-			break
+		if word := fmt.Sprintf("%s (%s)", why.Fingerprint, why.Grade); !slices.Contains(words, word) {
+			words = append(words, word)
 		}
-		words = append(words, fmt.Sprintf("%s (%s)", why.Fingerprint, why.Grade))
+	}
+	if more := len(words) - most; more > 0 {
+		words = append(words[:most], fmt.Sprintf("and %d more", more))
 	}
 	if len(id.Conflicts) > 0 {
 		words = append(words, fmt.Sprintf("but %s", id.Conflicts[0].Fingerprint))
@@ -322,7 +346,9 @@ func (r *scanning) json(f discover.Found, id estate.Identification) error {
 		discover.Found
 		Identification estate.Identification `json:"identification"`
 	}{f, id}
-	return json.NewEncoder(r.s.Out).Encode(line)
+	out := json.NewEncoder(r.s.Out)
+	out.SetEscapeHTML(false) // much of the evidence is XML
+	return out.Encode(line)
 }
 
 // chain prints everything about one device: the conclusion, its reasons, and
@@ -330,7 +356,11 @@ func (r *scanning) json(f discover.Found, id estate.Identification) error {
 func (r *scanning) chain(f discover.Found, id estate.Identification) error {
 	p := func(format string, args ...any) { r.s.printf(format+"\n", args...) }
 	p("%s", addressOf(f))
-	p("  concluded   %s, made by %s (%s)", either(oneLine(id.Brand), "no badge"), either(id.MakerName, "nobody known"), id.Confidence)
+	maker := "maker not known"
+	if id.MakerName != "" {
+		maker = fmt.Sprintf("made by %s (%s)", id.MakerName, id.Confidence)
+	}
+	p("  concluded   %s, %s", either(oneLine(id.Brand), "no badge"), maker)
 	for _, v := range [][2]string{{"model", id.Model}, {"firmware", id.Firmware}, {"serial", id.Serial}, {"kind", string(id.Kind)}, {"hardware", strings.Join(f.MACs, " ")}, {"certificate", f.CertSHA256}} {
 		if v[1] != "" {
 			p("  %-11s %s", v[0], oneLine(v[1]))
@@ -346,7 +376,7 @@ func (r *scanning) chain(f discover.Found, id estate.Identification) error {
 		of   []estate.Reason
 	}{{"", id.Because}, {"against: ", id.Conflicts}} {
 		for _, why := range list.of {
-			reasons[why.Evidence] = append(reasons[why.Evidence], fmt.Sprintf("%s%s says %s (grade %s, %s): %s", list.word, why.Fingerprint, either(why.Maker, why.Brand), why.Grade, why.Family, oneLine(why.Saw)))
+			reasons[why.Evidence] = append(reasons[why.Evidence], fmt.Sprintf("%s%s says %s (grade %s, %s): %s", list.word, why.Fingerprint, either(either(why.Maker, why.Brand), "nothing of a maker"), why.Grade, why.Family, oneLine(why.Saw)))
 		}
 	}
 	p("  seen")

@@ -3,13 +3,11 @@ package discover
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
-	"encoding/json"
+
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"github.com/watchward/watchward/internal/estate"
+	"github.com/watchward/watchward/internal/estate/sheet"
 	"github.com/watchward/watchward/internal/identify"
 )
 
@@ -49,7 +48,7 @@ func Import(r io.Reader, source string, now time.Time, found func(Found), bad fu
 		return fmt.Errorf("import %q: more than %d bytes", source, maxImport)
 	}
 	i := &importer{source: "import " + source, now: now.UTC(), found: found, bad: bad}
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	b = sheet.Text(b) // PowerShell and spreadsheets write no UTF-8
 	head := string(bytes.TrimSpace(b[:min(len(b), 4096)]))
 	switch {
 	case strings.HasPrefix(head, "<") && strings.Contains(head, "<nmaprun"):
@@ -59,14 +58,24 @@ func Import(r io.Reader, source string, now time.Time, found func(Found), bad fu
 	case looksLikeTable(head):
 		err = i.arp(b)
 	case strings.ContainsAny(firstLine(head), ",;\t"):
-		err = i.csv(b)
+		err = i.list(b)
 	default:
-		err = ErrForm
+		err = formError{ErrForm}
 	}
 	if err != nil {
 		return fmt.Errorf("import %q: %w", source, err)
 	}
 	return nil
+}
+
+// formError is a file that cannot be read as a whole.
+type formError struct{ error }
+
+func (e formError) Unwrap() error { return e.error }
+
+// Hint names the way out.
+func (formError) Hint() string {
+	return `a list needs a first row that names its columns: address or mac, and where there are any brand, model, firmware, serial, hostname`
 }
 
 func firstLine(s string) string {
@@ -231,182 +240,6 @@ func (i *importer) scripts(p nmapPort) []estate.Evidence {
 func nmapName(s string) string {
 	return strings.NewReplacer("commonName=", "CN=", "organizationName=", "O=", "organizationalUnitName=", "OU=",
 		"countryName=", "C=", "stateOrProvinceName=", "ST=", "localityName=", "L=", "/", ",").Replace(s)
-}
-
-// columns of a CSV file, by the names that people give them.
-func columns() map[string]string {
-	return map[string]string{
-		"address": "address", "ip": "address", "ip address": "address", "ip_address": "address", "ipv4": "address", "host": "address", "primary_ip4": "address",
-		"mac": "mac", "mac address": "mac", "mac_address": "mac", "hostname": "hostname", "name": "hostname", "dns_name": "hostname",
-		"brand": "brand", "manufacturer": "brand", "maker": "brand", "make": "brand", "model": "model", "device_type": "model",
-		"firmware": "firmware", "firmware version": "firmware", "serial": "serial", "serial number": "serial", "serial_number": "serial",
-	}
-}
-
-func (i *importer) csv(b []byte) error {
-	r := csv.NewReader(bytes.NewReader(b))
-	r.FieldsPerRecord, r.LazyQuotes, r.ReuseRecord = -1, true, true
-	first := firstLine(string(b[:min(len(b), 4096)]))
-	for _, c := range []rune{';', '\t'} {
-		if strings.Count(first, string(c)) > strings.Count(first, ",") {
-			r.Comma = c
-		}
-	}
-	names, err := r.Read()
-	if err != nil {
-		return err
-	}
-	at := map[string]int{}
-	for n, name := range names {
-		if c, ok := columns()[strings.ToLower(strings.TrimSpace(name))]; ok {
-			if _, twice := at[c]; !twice {
-				at[c] = n
-			}
-		}
-	}
-	_, address := at["address"]
-	_, mac := at["mac"]
-	if !address && !mac {
-		return errors.New(`no column "address" or "mac"`)
-	}
-	for range maxRows {
-		row, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil { // such a row has no fields to stand anywhere
-			line := 0
-			var parse *csv.ParseError
-			if errors.As(err, &parse) {
-				line = parse.StartLine
-			}
-			i.bad(RowError{line, err.Error()})
-			continue
-		}
-		line, _ := r.FieldPos(0)
-		i.row(line, func(name string) string {
-			if n, ok := at[name]; ok && n < len(row) {
-				return strings.ToValidUTF8(strings.TrimSpace(row[n]), "?")
-			}
-			return ""
-		})
-	}
-	return fmt.Errorf("more than %d rows", maxRows)
-}
-
-// row takes one row of a list.
-func (i *importer) row(line int, get func(string) string) {
-	f := Found{Hostname: get("hostname")}
-	if text := get("address"); text != "" {
-		text, _, _ = strings.Cut(text, "/")
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			i.bad(RowError{line, fmt.Sprintf("%q is no address", text)})
-			return
-		}
-		f.Address = addr
-	}
-	if text := get("mac"); text != "" {
-		mac, err := parseMAC(text)
-		if err != nil {
-			i.bad(RowError{line, err.Error()})
-			return
-		}
-		f.MACs = []string{mac}
-	}
-	if !f.Address.IsValid() && len(f.MACs) == 0 {
-		i.bad(RowError{line, "neither an address nor a hardware address"})
-		return
-	}
-	var said []string
-	for _, p := range [][2]string{{"Manufacturer", "brand"}, {"Model", "model"}, {"FirmwareVersion", "firmware"}, {"SerialNumber", "serial"}} {
-		if v := get(p[1]); v != "" {
-			said = append(said, p[0]+": "+strings.ReplaceAll(v, "\n", " "))
-		}
-	}
-	if len(said) > 0 {
-		f.Evidence = append(f.Evidence, i.evidence("list", 0, strings.Join(said, "\n")))
-	}
-	i.take(f)
-}
-
-// parseMAC reads a hardware address in the spellings of Linux, Windows and Cisco.
-func parseMAC(s string) (string, error) {
-	mac, err := net.ParseMAC(s)
-	if err != nil {
-		// macOS leaves out zeros: 0:1a:2b:…
-		parts := strings.Split(s, ":")
-		for n, p := range parts {
-			if len(p) == 1 {
-				parts[n] = "0" + p
-			}
-		}
-		mac, err = net.ParseMAC(strings.Join(parts, ":"))
-	}
-	if err != nil || len(mac) != 6 {
-		return "", fmt.Errorf("%q is no hardware address", s)
-	}
-	return mac.String(), nil
-}
-
-// netboxItem is a device or an address of NetBox's API.
-type netboxItem struct {
-	Name      string          `json:"name"`
-	Address   string          `json:"address"`
-	DNSName   string          `json:"dns_name"`
-	Serial    string          `json:"serial"`
-	MAC       string          `json:"mac_address"`
-	PrimaryIP json.RawMessage `json:"primary_ip"`
-	Type      struct {
-		Model        string `json:"model"`
-		Manufacturer struct {
-			Name string `json:"name"`
-		} `json:"manufacturer"`
-	} `json:"device_type"`
-}
-
-func (i *importer) netbox(b []byte) error {
-	var list []json.RawMessage
-	var page struct {
-		Results []json.RawMessage `json:"results"`
-	}
-	if err := json.Unmarshal(b, &list); err != nil {
-		if err := json.Unmarshal(b, &page); err != nil {
-			return fmt.Errorf("read JSON: %w", err)
-		}
-		if list = page.Results; list == nil {
-			return errors.New(`no list, and no "results" with one`)
-		}
-	}
-	for _, raw := range list {
-		// Raw values are slices of copies; their line is found by their text.
-		line := 1
-		if at := bytes.Index(b, raw); at >= 0 {
-			line += bytes.Count(b[:at], []byte("\n"))
-		}
-		var n netboxItem
-		if err := json.Unmarshal(raw, &n); err != nil {
-			i.bad(RowError{line, err.Error()})
-			continue
-		}
-		var primary struct {
-			Address string `json:"address"`
-		}
-		_ = json.Unmarshal(n.PrimaryIP, &primary) // null, and absent, are none
-		values := map[string]string{
-			"address": either(n.Address, primary.Address), "hostname": either(n.DNSName, n.Name), "mac": n.MAC,
-			"brand": n.Type.Manufacturer.Name, "model": n.Type.Model, "serial": n.Serial,
-		}
-		i.row(line, func(name string) string { return values[name] })
-	}
-	return nil
-}
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 var (
