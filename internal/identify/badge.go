@@ -81,6 +81,13 @@ func (b badges) own(brand, maker string) bool {
 	})
 }
 
+// past says whether a brand is no longer put on devices: each of its relations
+// has ended.
+func (b badges) past(brand string) bool {
+	relations := b.graph.Relations(brand, time.Time{})
+	return len(relations) > 0 && !slices.ContainsFunc(relations, func(r makers.Relation) bool { return r.Until.IsZero() })
+}
+
 // confirms says whether a badge may confirm what the firmware's shape says of a
 // maker: where nobody else is known to make devices of that name, or this maker
 // makes most of them. What nobody verified confirms nothing: many a brand that

@@ -208,6 +208,9 @@ func (c *conclusion) brand() string {
 		case r.Family != fingerprints.FamilyOUI && r.Grade != string(fingerprints.Badge):
 			rank = 1
 		case r.Family == fingerprints.FamilyOUI:
+			rank = 4
+		case c.engine.badges.past(r.Brand):
+			// Firmware keeps old names: Samsung's stand in today's Hanwha.
 			rank = 3
 		}
 		if rank < at {

@@ -18,6 +18,7 @@ package identify
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -249,17 +250,22 @@ func (c *conclusion) plainly(o observation) {
 	}
 	switch o.field {
 	case "doc.model", "doc.root.brand.prodnbr":
-		keep(&c.plain.Model)
+		if !noModel.MatchString(o.value) {
+			keep(&c.plain.Model)
+		}
 	case "doc.firmwareversion":
 		keep(&c.plain.Firmware)
 	case "doc.serialnumber", "doc.serialno", "doc.devicesn":
 		keep(&c.plain.Serial)
 	case "scope":
-		if model, ok := strings.CutPrefix(o.value, "hardware/"); ok && c.hardware == "" {
+		if model, ok := strings.CutPrefix(o.value, "hardware/"); ok && c.hardware == "" && !noModel.MatchString(model) {
 			c.hardware = clean(model)
 		}
 	}
 }
+
+// noModel is what firmware says where nobody filled in the model.
+var noModel = regexp.MustCompile(`(?i)^\s*(model( ?name| ?number)?|unknown|none|null|n/?a|default|hardware|to be filled.*|[-_.?]*)\s*$`)
 
 const maxSaw = 200
 

@@ -97,6 +97,34 @@ func TestFromPrefersWhatSaysTheModelBest(t *testing.T) {
 	}
 }
 
+// TestFromTakesNoPlaceholderForAModel gives the scope that a maker left as its
+// library has it.
+func TestFromTakesNoPlaceholderForAModel(t *testing.T) {
+	e := defaultEngine(t)
+	for _, scopes := range []string{"onvif://www.onvif.org/name/TP-IPC onvif://www.onvif.org/hardware/MODEL", "onvif://www.onvif.org/hardware/unknown"} {
+		if got := e.From([]estate.Evidence{seen(KindWSDiscoveryScopes, scopes)}, time.Time{}); got.Model != "" {
+			t.Errorf("%s: model %q", scopes, got.Model)
+		}
+	}
+	both := []estate.Evidence{seen(KindWSDiscoveryScopes, "onvif://www.onvif.org/hardware/MODEL"), seen(KindONVIFDeviceInformation, "<Model>Tapo C200</Model>")}
+	if got := e.From(both, time.Time{}); got.Model != "Tapo C200" {
+		t.Errorf("model %q", got.Model)
+	}
+}
+
+// TestFromReadsTheBadgeOfToday gives a camera of Hanwha, whose realm is as old as
+// the name Samsung.
+func TestFromReadsTheBadgeOfToday(t *testing.T) {
+	got := defaultEngine(t).From([]estate.Evidence{
+		seen(KindRTSPAuthenticate, `Digest realm="iPOLiS", nonce="0"`),
+		seen(KindHTTPTitle, "WISENET WEBVIEWER"),
+		seen(KindWSDiscoveryScopes, "onvif://www.onvif.org/name/Hanwha%20Vision%20XNV-8083R"),
+	}, time.Time{})
+	if got.MakerName != "Hanwha" || got.Brand == "Samsung" || got.Brand == "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestFromSeesThroughALiar gives a device whose every name says Axis, and whose
 // firmware does not.
 func TestFromSeesThroughALiar(t *testing.T) {
