@@ -203,6 +203,9 @@ func (r *scanning) scan(ctx context.Context) error {
 		return err
 	}
 	if err == nil {
+		if trouble := progress.r.Trouble; trouble != "" {
+			r.s.notef("watchward: %s\n", oneLine(trouble))
+		}
 		r.s.notef("watchward: %s\nwatchward: kept in %s\n", progress.last(), r.log.name)
 	}
 	return err

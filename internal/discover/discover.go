@@ -20,10 +20,12 @@ package discover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/watchward/watchward/internal/estate"
@@ -142,6 +144,10 @@ type scan struct {
 	mac      map[netip.Addr]string
 	macAt    time.Time
 	answered map[netip.Addr]bool
+	// unsent are attempts of this run that did not leave this machine, and why
+	// the last did not; tried are all of them.
+	tried, unsent int
+	unsentWhy     error
 }
 
 func newScan(o Options, found func(Found)) (*scan, error) {
@@ -203,6 +209,63 @@ func (s *scan) sent(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record.Sent[what]++
+	s.tellNowAndThen()
+}
+
+// dialled counts an attempt to connect that came to nothing on this machine: it
+// says nothing of whoever lives at the address.
+func (s *scan) dialled(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried++
+	if stayedHere(err) {
+		s.unsent++
+		s.unsentWhy = err
+	}
+}
+
+// stayedHere says whether an error is of this machine: it has no way to the
+// address, or nothing left to go there with.
+func stayedHere(err error) bool {
+	for _, e := range []syscall.Errno{
+		syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EPERM, syscall.EACCES,
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// UnsentError means that nothing of a scan left this machine, so that it found
+// nothing out.
+type UnsentError struct{ cause error }
+
+func (e *UnsentError) Error() string {
+	return "scan: nothing could be asked: " + e.cause.Error()
+}
+
+func (e *UnsentError) Unwrap() error { return e.cause }
+
+// Hint names the way out.
+func (e *UnsentError) Hint() string {
+	return "see whether the network is up and a route leads to these addresses"
+}
+
+// unsentTrouble says in the record how much was never asked; where nothing was,
+// the scan has failed.
+func (s *scan) unsentTrouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unsent == 0 {
+		return nil
+	}
+	if s.unsent == s.tried && s.record.Answered == 0 {
+		return &UnsentError{s.unsentWhy}
+	}
+	s.record.Trouble = fmt.Sprintf("%d of %d attempts to connect could not leave this machine, so nothing is known of what they asked: %s", s.unsent, s.tried, s.unsentWhy)
+	return nil
 }
 
 // finished marks an address as asked to its end and tells what it showed.
@@ -216,10 +279,23 @@ func (s *scan) finished(r *stretch, i int, f *Found) {
 		s.record.Answered++
 		s.found(*f)
 	}
+	s.tellNowAndThen()
+}
+
+// tellNowAndThen tells if that was a while ago; the caller holds mu.
+func (s *scan) tellNowAndThen() {
 	if now := s.o.Now(); now.Sub(s.toldAt) >= 200*time.Millisecond {
 		s.toldAt = now
 		s.tell()
 	}
+}
+
+// begin puts on record what is about to be done, before it is.
+func (s *scan) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.toldAt = s.o.Now()
+	s.tell()
 }
 
 // tell hands out a copy of the record; the caller holds mu.

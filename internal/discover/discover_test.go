@@ -15,9 +15,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/watchward/watchward/internal/estate"
 )
 
 func TestParseRanges(t *testing.T) {
@@ -90,6 +93,54 @@ func (d *dead) ListenPacket(context.Context, netip.Addr, *net.Interface) (net.Pa
 
 func (d *dead) ListenGroup(context.Context, *net.Interface, netip.AddrPort) (net.PacketConn, error) {
 	return nil, errors.New("none")
+}
+
+// severed is a network that cannot be reached, but for the last of its addresses.
+type severed struct {
+	dead
+	open string
+}
+
+func (n *severed) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	if strings.HasPrefix(address, n.open+":") {
+		return nil, syscall.ECONNREFUSED
+	}
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
+}
+
+// A scan that could ask nothing has not found out that nobody is there.
+func TestScanSaysWhatItCouldNotAsk(t *testing.T) {
+	ranges, err := ParseRanges([]string{"192.0.2.1-2"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last Record
+	o := Options{Ranges: ranges, Ports: []int{80}, Rate: 1000, NoMulticast: true, Neighbours: func() map[netip.Addr]string { return nil }, Record: func(r Record) { last = r }}
+	o.Dialer = &severed{open: "none"}
+	unsent := (*UnsentError)(nil)
+	if err := Scan(t.Context(), o, func(Found) {}); !errors.As(err, &unsent) || unsent.Hint() == "" || last.State != estate.ScanFailed || !strings.Contains(last.Trouble, "unreachable") {
+		t.Errorf("nothing could be asked: %v, record %+v", err, last)
+	}
+	o.Dialer = &severed{open: "192.0.2.2"}
+	if err := Scan(t.Context(), o, func(Found) {}); err != nil || last.State != estate.ScanDone || last.Answered != 1 || !strings.HasPrefix(last.Trouble, "1 of 2 attempts") {
+		t.Errorf("one of two could be asked: %v, record %+v", err, last)
+	}
+}
+
+// What is about to be done is on record before it is.
+func TestScanIsOnRecordBeforeItBegins(t *testing.T) {
+	ranges, err := ParseRanges([]string{"192.0.2.1"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []Record
+	network := &severed{open: "192.0.2.1"}
+	if err := Scan(t.Context(), Options{Ranges: ranges, By: "ada", Dialer: network, NoMulticast: true, Record: func(r Record) { records = append(records, r) }}, func(Found) {}); err != nil {
+		t.Fatal(err)
+	}
+	if first := records[0]; first.By != "ada" || first.State != estate.ScanRunning || len(first.Sent) != 0 || first.Addresses != 1 || len(first.Next) != 1 {
+		t.Errorf("first record %+v", first)
+	}
 }
 
 // No second of a scan sees more packets than a range is allowed, beyond the

@@ -22,6 +22,7 @@ const (
 // segment, then swept, and what answers is asked in full meanwhile.
 func (s *scan) run(ctx context.Context) (err error) {
 	defer func() { s.end(err) }()
+	s.begin()
 	s.ears = newEars(s.o.Dialer, s.typed)
 	defer s.ears.close()
 	hosts := make(chan struct{}, maxHosts)
@@ -30,7 +31,10 @@ func (s *scan) run(ctx context.Context) (err error) {
 		running.Go(func() { s.sweep(ctx, r, hosts) })
 	}
 	running.Wait()
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.unsentTrouble()
 }
 
 func (s *scan) typed(a netip.Addr) bool {
@@ -143,6 +147,7 @@ func (h *host) dial(ctx context.Context, port int) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.s.o.Timeout)
 	defer cancel()
 	c, err := h.s.o.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(h.addr.String(), strconv.Itoa(port)))
+	h.s.dialled(err)
 	if err != nil {
 		return nil, err
 	}
