@@ -36,7 +36,12 @@ func (k KnowledgeFlag) data() (identify.Data, error) {
 	if k.Data == "" {
 		return (*bundle.Bundle)(nil).Data()
 	}
-	return k.store().Data()
+	// A slip of the finger must not judge by other data than was meant.
+	if info, err := os.Stat(k.Data); err != nil || !info.IsDir() {
+		return identify.Data{}, withHint(fmt.Errorf("open data folder %q: no such folder", k.Data), "give the folder that run was given with --data, or leave --data out for what this program carries")
+	}
+	data, err := k.store().Data()
+	return data, k.wayOut(err)
 }
 
 // restrictions are those of the bundle in use, or what this program carries.
@@ -44,15 +49,23 @@ func (k KnowledgeFlag) restrictions() (*policy.Catalogue, error) {
 	if k.Data == "" {
 		return policy.Load()
 	}
-	data, err := k.store().Data()
+	data, err := k.data()
 	if err != nil {
 		return nil, err
 	}
 	b, err := k.store().Current()
 	if err != nil {
-		return nil, err
+		return nil, k.wayOut(err)
 	}
 	return loadRestrictions(b, data)
+}
+
+// wayOut says how to get rid of imported data that is not what was signed.
+func (k KnowledgeFlag) wayOut(err error) error {
+	if err == nil {
+		return nil
+	}
+	return withHint(err, "import the bundle again, or remove %q to use what this program carries", filepath.Join(k.Data, "knowledge", "current"))
 }
 
 // engine makes an engine of that data.
@@ -249,7 +262,7 @@ func (c *DataShowCmd) Run(s *streams) error {
 	}
 	v, err := showData(store)
 	if err != nil {
-		return err
+		return KnowledgeFlag{Data: either(c.Data, DefaultConfig().Data)}.wayOut(err)
 	}
 	if c.JSON {
 		return printJSON(s, v)
@@ -381,7 +394,7 @@ func (c *DataSignCmd) Run(s *streams) error {
 	}
 	files, err := bundle.Make(os.DirFS(c.Dir), c.Version, key)
 	if err != nil {
-		return err
+		return withHint(err, "DIR holds fingerprints, makers or restrictions, each a folder of files; a version is a date such as 2026-12-01")
 	}
 	zipped, err := zipFiles(files)
 	if err != nil {

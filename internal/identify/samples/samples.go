@@ -42,6 +42,9 @@ func Read(dir fs.FS, index string, each func(Sample, error) error) error {
 	r := csv.NewReader(f)
 	r.FieldsPerRecord = -1
 	head, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty")
+	}
 	if err != nil {
 		return fmt.Errorf("read index %q: %w", index, err)
 	}
