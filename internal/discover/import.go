@@ -3,7 +3,6 @@ package discover
 import (
 	"bufio"
 	"bytes"
-
 	"encoding/xml"
 	"errors"
 	"fmt"
