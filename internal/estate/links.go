@@ -3,6 +3,8 @@ package estate
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // Links returns the devices that may be the same as this one and that nobody
@@ -141,12 +143,23 @@ func union(d, other Device) Device {
 }
 
 func moveEvidence(ctx context.Context, q querier, from, to DeviceID) error {
-	evidence, err := selectEvidence(ctx, q, from, true)
+	newest, err := selectEvidence(ctx, q, from, false)
 	if err != nil {
 		return err
 	}
-	for _, ev := range evidence {
-		if err := upsertEvidence(ctx, q, to, ev); err != nil {
+	if err := upsertSeen(ctx, q, to, newest); err != nil {
+		return err
+	}
+	all, err := selectEvidence(ctx, q, from, true)
+	if err != nil {
+		return err
+	}
+	for _, ev := range all {
+		if slices.ContainsFunc(newest, func(n Evidence) bool { return n.ID == ev.ID }) {
+			continue
+		}
+		// Whatever is not older than it replaced it.
+		if err := upsertEvidence(ctx, q, to, ev, ev.At.Add(-time.Microsecond)); err != nil {
 			return err
 		}
 	}

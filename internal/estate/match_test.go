@@ -213,32 +213,91 @@ func TestMergeAndKeepApart(t *testing.T) {
 	checkTallies(t, e)
 }
 
+// A device gives several answers of a kind at one port. They are kept side by
+// side until it is seen again, when two records of it become one as well.
+func TestEvidenceSeenTogetherStaysTogether(t *testing.T) {
+	e := openEstate(t)
+	add := func(name string) DeviceID {
+		d, err := e.AddDevice(t.Context(), Device{Name: name}, "ada", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.ID
+	}
+	observe := func(id DeviceID, second int, values ...string) {
+		t.Helper()
+		var seen []Evidence
+		for i, v := range values {
+			seen = append(seen, Evidence{ID: v, Kind: "http-response", Port: 80, Value: v, At: time.Unix(int64(second), int64(i)*1000)})
+		}
+		if _, err := e.Observe(t.Context(), id, seen, Identification{}, "ada"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows := func(id DeviceID, when, newest, all string) {
+		t.Helper()
+		for _, tt := range []struct {
+			all  bool
+			want string
+		}{{false, newest}, {true, all}} {
+			found, err := e.Evidence(t.Context(), id, tt.all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var values []string
+			for _, ev := range found {
+				values = append(values, ev.Value)
+			}
+			slices.Sort(values)
+			if got := strings.Join(values, " "); got != tt.want {
+				t.Errorf("%s: %q, want %q (all %t)", when, got, tt.want, tt.all)
+			}
+		}
+	}
+	a, b := add("A"), add("B")
+	observe(a, 10, "login", "page")
+	shows(a, "seen once", "login page", "login page")
+	observe(a, 20, "page", "secret")
+	shows(a, "seen again", "page secret", "login page secret")
+	observe(a, 15, "late")
+	shows(a, "told later of something earlier", "page secret", "late login page secret")
+	observe(b, 25, "icon")
+	observe(b, 30, "new", "page")
+	if _, err := e.Merge(t.Context(), a, b, "ada", "the same"); err != nil {
+		t.Fatal(err)
+	}
+	shows(a, "with what was seen of another record of it", "new page", "icon late login new page secret")
+}
+
 func TestEvidenceIsBounded(t *testing.T) {
 	e := openEstate(t)
 	d, err := e.AddDevice(t.Context(), Device{Name: "Cam"}, "ada", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []Evidence
 	for i := range 200 {
-		all = append(all, Evidence{ID: fmt.Sprint(i), Kind: "http-title", Port: 80, Value: fmt.Sprint("title ", i%150), At: time.Unix(int64(i+1), 0)},
-			Evidence{Kind: "port", Port: 1000 + i, Value: "open", At: time.Unix(int64(i+1), 0)})
+		at := time.Unix(int64(i+1), 0)
+		d, err = e.Observe(t.Context(), d.ID, []Evidence{
+			{ID: "title", Kind: "http-title", Port: 80, Value: fmt.Sprint("title ", i%150), At: at}, {ID: "port", Kind: "port", Port: 1000 + i, Value: "open", At: at},
+		}, Identification{Maker: "acme", Confidence: Identified, Because: []Reason{{Evidence: "title", Saw: "a\x1b[31mb"}}}, "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	all = append(all, Evidence{Kind: "http-response", Port: 80, Value: strings.Repeat("\xff", 1<<20), At: time.Unix(5000, 0)}, Evidence{Kind: "", Value: "nothing"})
-	d, err = e.Observe(t.Context(), d.ID, all, Identification{Maker: "acme", Confidence: Identified, Because: []Reason{{Evidence: "199", Saw: "a\x1b[31mb"}}}, "ada")
-	if err != nil {
+	large := []Evidence{{Kind: "http-response", Port: 80, Value: strings.Repeat("\xff", 1<<20), At: time.Unix(5000, 0)}, {Kind: "", Value: "nothing"}}
+	if d, err = e.Observe(t.Context(), d.ID, large, d.Identification, "ada"); err != nil {
 		t.Fatal(err)
 	}
 	newest, _ := e.Evidence(t.Context(), d.ID, false)
 	whole, _ := e.Evidence(t.Context(), d.ID, true)
-	if len(newest) != maxKinds || len(whole) != maxKinds+maxEvidenceOlder {
+	if len(newest) != maxEvidenceNewest || len(whole) != maxEvidenceNewest+maxEvidenceOlder {
 		t.Errorf("kept %d, %d with older ones", len(newest), len(whole))
 	}
 	if newest[0].Kind != "http-response" || len(newest[0].Value) != maxValue {
 		t.Errorf("newest is %s of %d bytes", newest[0].Kind, len(newest[0].Value))
 	}
 	i := d.Identification
-	if i.Because[0].Saw != "a[31mb" || i.Because[0].Evidence == "199" {
+	if i.Because[0].Saw != "a[31mb" || i.Because[0].Evidence == "title" {
 		t.Errorf("reason %+v", i.Because[0])
 	}
 	for _, ev := range newest {

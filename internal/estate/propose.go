@@ -206,12 +206,12 @@ func mergeLists[T comparable](a, b []T) []T {
 	return out
 }
 
-// Bounds of a device's evidence: the newest of each kind and port stays, and
-// so many older ones.
+// Bounds of a device's evidence: what was seen last of each kind and port stays,
+// and so many older ones.
 const (
-	maxValue         = 64 << 10 // bytes
-	maxKinds         = 64
-	maxEvidenceOlder = 64
+	maxValue          = 64 << 10 // bytes
+	maxEvidenceNewest = 128
+	maxEvidenceOlder  = 64
 )
 
 // Evidence returns what was seen of a device, newest first; with all, also
@@ -249,6 +249,7 @@ func selectEvidence(ctx context.Context, q querier, id DeviceID, all bool) ([]Ev
 // seen twice is one row, and returns the new ID of each given one.
 func keepEvidence(ctx context.Context, q querier, id DeviceID, evidence []Evidence, now time.Time) (map[string]string, error) {
 	ids := map[string]string{}
+	var named []Evidence
 	for _, ev := range evidence {
 		ev.Value, ev.Kind, ev.Source = cut8(ev.Value, maxValue), printable(ev.Kind, 64), printable(ev.Source, maxSaid)
 		if ev.Kind == "" || ev.Port < 0 || ev.Port > 65535 {
@@ -261,12 +262,13 @@ func keepEvidence(ctx context.Context, q querier, id DeviceID, evidence []Eviden
 		given := ev.ID
 		ev.ID = hex.EncodeToString(sum[:8])
 		ids[given] = ev.ID
-		if err := upsertEvidence(ctx, q, id, ev); err != nil {
-			return nil, err
-		}
+		named = append(named, ev)
 	}
-	if len(ids) == 0 {
+	if len(named) == 0 {
 		return ids, nil
+	}
+	if err := upsertSeen(ctx, q, id, named); err != nil {
+		return nil, err
 	}
 	return ids, forgetEvidence(ctx, q, id)
 }
@@ -274,24 +276,50 @@ func keepEvidence(ctx context.Context, q querier, id DeviceID, evidence []Eviden
 // cut8 cuts bytes that need not be text.
 func cut8(s string, n int) string { return s[:min(len(s), n)] }
 
-func upsertEvidence(ctx context.Context, q querier, id DeviceID, ev Evidence) error {
-	_, err := q.ExecContext(ctx, `UPDATE estate_evidence SET newest = 0 WHERE device = $1 AND kind = $2 AND port = $3 AND at <= $4`,
-		string(id), ev.Kind, ev.Port, micro(ev.At))
-	if err != nil {
-		return err
+// upsertSeen stores what was seen together. It replaces what was seen before of
+// the same kinds and ports, and nothing of itself: a device gives several answers
+// at one port, and a conclusion may cite each.
+func upsertSeen(ctx context.Context, q querier, id DeviceID, seen []Evidence) error {
+	type place struct {
+		kind string
+		port int
 	}
-	_, err = q.ExecContext(ctx, `INSERT INTO estate_evidence (device, id, kind, port, value, login, at, source, newest)
+	last := map[place]time.Time{}
+	for _, ev := range seen {
+		if at := (place{ev.Kind, ev.Port}); ev.At.After(last[at]) {
+			last[at] = ev.At
+		}
+	}
+	for at, t := range last {
+		_, err := q.ExecContext(ctx, `UPDATE estate_evidence SET newest = 0 WHERE device = $1 AND kind = $2 AND port = $3 AND at <= $4`,
+			string(id), at.kind, at.port, micro(t))
+		if err != nil {
+			return err
+		}
+	}
+	for _, ev := range seen {
+		if err := upsertEvidence(ctx, q, id, ev, last[place{ev.Kind, ev.Port}]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upsertEvidence stores one piece, as one of the newest unless something later
+// than last is there.
+func upsertEvidence(ctx context.Context, q querier, id DeviceID, ev Evidence, last time.Time) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO estate_evidence (device, id, kind, port, value, login, at, source, newest)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN count(*) = 0 THEN 1 ELSE 0 END
-			FROM estate_evidence WHERE device = $1 AND kind = $3 AND port = $4 AND newest = 1
+			FROM estate_evidence WHERE device = $1 AND kind = $3 AND port = $4 AND newest = 1 AND at > $9
 		ON CONFLICT (device, id) DO UPDATE SET at = excluded.at, source = excluded.source, login = excluded.login, newest = excluded.newest
 			WHERE excluded.at >= estate_evidence.at`,
-		string(id), ev.ID, ev.Kind, ev.Port, []byte(ev.Value), number(ev.Login), micro(ev.At), ev.Source)
+		string(id), ev.ID, ev.Kind, ev.Port, []byte(ev.Value), number(ev.Login), micro(ev.At), ev.Source, micro(last))
 	return err
 }
 
 // forgetEvidence drops what is beyond the bounds, oldest first.
 func forgetEvidence(ctx context.Context, q querier, id DeviceID) error {
-	for _, bound := range []struct{ newest, keep int }{{1, maxKinds}, {0, maxEvidenceOlder}} {
+	for _, bound := range []struct{ newest, keep int }{{1, maxEvidenceNewest}, {0, maxEvidenceOlder}} {
 		_, err := q.ExecContext(ctx, `DELETE FROM estate_evidence WHERE device = $1 AND newest = $2 AND id NOT IN
 			(SELECT id FROM estate_evidence WHERE device = $1 AND newest = $2 ORDER BY at DESC, id LIMIT $3)`,
 			string(id), bound.newest, bound.keep)

@@ -123,7 +123,7 @@ var schema = []string{
 		PRIMARY KEY (word, device)
 	)`,
 	`CREATE INDEX estate_words_device ON estate_words (device, word)`,
-	// newest is 1 for the last of its kind and port.
+	// newest is 1 for what was seen together last of its kind and port.
 	`CREATE TABLE estate_evidence (
 		device TEXT NOT NULL REFERENCES estate_devices (id),
 		id     TEXT NOT NULL,
