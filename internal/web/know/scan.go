@@ -1,7 +1,9 @@
 package know
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -63,16 +65,29 @@ func (v scanView) Tone() string {
 	return "off"
 }
 
-// Packets lists what was sent, by what.
+// Packets lists what was sent, by what; attempts to connect first.
 func (v scanView) Packets() []choice {
-	var all []choice
-	for _, what := range []string{"tcp", "ws-discovery", "sadp", "dhip", "mdns", "ssdp", "onvif"} {
-		n := v.Sent[what]
-		if n == 0 {
-			n = v.Counts["sent-"+what]
+	sent := maps.Clone(v.Sent)
+	if len(sent) == 0 { // no longer running: as it is on record
+		sent = map[string]int{}
+		for name, n := range v.Counts {
+			if what, ok := strings.CutPrefix(name, "sent-"); ok {
+				sent[what] = n
+			}
 		}
-		if n > 0 {
-			all = append(all, choice{what, strconv.Itoa(n)})
+	}
+	var all []choice
+	for _, what := range slices.SortedFunc(maps.Keys(sent), func(a, b string) int {
+		switch {
+		case a == "tcp":
+			return -1
+		case b == "tcp":
+			return 1
+		}
+		return cmp.Compare(a, b)
+	}) {
+		if sent[what] > 0 {
+			all = append(all, choice{what, strconv.Itoa(sent[what])})
 		}
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,21 @@ func (b *bench) until(t *testing.T, id string, ok func(estate.Scan) bool) estate
 			return s
 		}
 		<-changed
+	}
+}
+
+// All that was sent is shown, whatever it is called, running or on record.
+func TestScanShowsWhatWasSent(t *testing.T) {
+	sent := map[string]int{"wsdiscovery": 2, "tcp": 7, "sadp": 1, "mdns": 0}
+	record := map[string]int{"addresses": 4}
+	for what, n := range sent {
+		record["sent-"+what] = n
+	}
+	want := []choice{{"tcp", "7"}, {"sadp", "1"}, {"wsdiscovery", "2"}}
+	for _, v := range []scanView{{Progress: Progress{Sent: sent}}, {Scan: estate.Scan{Counts: record}}} {
+		if got := v.Packets(); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
 	}
 }
 
