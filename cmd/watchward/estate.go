@@ -30,7 +30,7 @@ type EstateCmd struct {
 type FilterFlags struct {
 	Site         string `placeholder:"ID" help:"Only devices of this site."`
 	Organisation string `placeholder:"ID" help:"Only devices of this organisation and those below it."`
-	State        string `placeholder:"STATE" help:"Only devices that are proposed, adopted or removed. Default: all but removed."`
+	State        string `placeholder:"STATE" enum:",proposed,adopted,removed" default:"" help:"Only devices that are proposed, adopted or removed. Default: all but removed."`
 	Maker        string `placeholder:"ID" help:"Only devices of this maker; - is those of unknown maker."`
 	Text         string `placeholder:"WORDS" help:"Only devices with these words in name, address or number."`
 }
@@ -220,14 +220,18 @@ func (c *EstateImportCmd) tell(s *streams, r estate.DeviceReport, unread []estat
 	case !r.Done:
 		verb = "nothing imported; right were"
 	}
-	s.printf("%s: %d devices new, %d changed, %d the same; %d sites and %d organisations new\n", verb, r.Added, r.Updated, r.Same, r.Sites, r.Organisations)
+	s.printf("%s: %s new, %d changed, %d the same; %s and %s new\n", verb, count(int64(r.Added), "device"), r.Updated, r.Same, count(int64(r.Sites), "site"), count(int64(r.Organisations), "organisation"))
 	if r.Links > 0 {
 		s.notef("%d of the new devices may be ones that are known: see their pages\n", r.Links)
 	}
 	if len(bad) == 0 {
 		return nil
 	}
-	s.notef("%d lines are wrong\n", len(bad))
+	wrong := "lines are"
+	if len(bad) == 1 {
+		wrong = "line is"
+	}
+	s.notef("%d %s wrong\n", len(bad), wrong)
 	if !c.KeepGood {
 		s.notef("mend them, or take the others with --keep-good\n")
 	}

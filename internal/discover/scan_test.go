@@ -13,9 +13,9 @@ import (
 	"github.com/watchward/watchward/internal/simulate"
 )
 
-// street runs devices with faces until the test ends.
-func street(t testing.TB, network string, devices int) []simulate.DeviceInfo {
-	s, err := simulate.NewStreet(simulate.StreetOptions{Network: netip.MustParsePrefix(network), Devices: devices, Log: slog.New(slog.DiscardHandler)})
+// street runs devices with faces until the test ends; none named are the town's.
+func street(t testing.TB, network string, devices int, faces ...string) []simulate.DeviceInfo {
+	s, err := simulate.NewStreet(simulate.StreetOptions{Network: netip.MustParsePrefix(network), Devices: devices, Faces: faces, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,5 +77,38 @@ func TestScanFindsAStreet(t *testing.T) {
 		if !lives[a] {
 			t.Errorf("found a device at %s, where nobody lives", a)
 		}
+	}
+}
+
+// Who drips, hurts or says nothing is found like others, holds nobody up, and
+// accuses nobody.
+func TestScanOfABadNeighbourhood(t *testing.T) {
+	devices := street(t, "127.0.83.0/28", 6, "drip", "hostile", "mute")
+	ranges, err := ParseRanges([]string{"127.0.83.0/28"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := identify.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, found := time.Now(), 0
+	err = Scan(t.Context(), Options{Ranges: ranges, Rate: 2000, Timeout: 500 * time.Millisecond}, func(f Found) {
+		found++
+		if id := engine.From(f.Evidence, time.Time{}); id.Confidence.Rank() > estate.Hint.Rank() {
+			t.Errorf("%s: %+v", f.Address, id)
+		}
+		if len(f.Evidence) > maxEvidence {
+			t.Errorf("%s: %d pieces of evidence", f.Address, len(f.Evidence))
+		}
+	})
+	if took := time.Since(began); err != nil || took > maxTime {
+		t.Errorf("took %v: %v", took, err)
+	}
+	if !slices.ContainsFunc(devices[0].Ports, func(p simulate.Port) bool { return p.Number == 80 }) {
+		t.Skip("ports below 1024 are not ours")
+	}
+	if found != len(devices) {
+		t.Errorf("found %d of %d", found, len(devices))
 	}
 }
