@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -309,7 +308,8 @@ func costText(d Device) string {
 	if d.Cost == 0 {
 		return ""
 	}
-	return strconv.FormatInt(d.Cost, 10) + " " + d.Currency
+	// History is read by people: as they write it, not in hundredths.
+	return fmt.Sprintf("%d.%02d %s", d.Cost/100, d.Cost%100, d.Currency)
 }
 
 func day(t time.Time) string {

@@ -364,3 +364,11 @@ func TestRemovedSeenAgain(t *testing.T) {
 	}
 	checkTallies(t, e)
 }
+
+func TestHistoryTellsMoneyAsPeopleWriteIt(t *testing.T) {
+	for want, d := range map[string]Device{"": {}, "420.00 GBP": {Cost: 42000, Currency: "GBP"}, "0.05 EUR": {Cost: 5, Currency: "EUR"}} {
+		if got := costText(d); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
