@@ -179,7 +179,7 @@ var columnNames = map[string]column{
 	"network": colNetwork, "segment": colNetwork, "reseau": colNetwork,
 	"purpose": colPurposes, "purposes": colPurposes, "finalite": colPurposes, "finalites": colPurposes, "use": colPurposes,
 	"certificates": colCertificates, "certificats": colCertificates,
-	"deployed": colDeployed, "deployedon": colDeployed, "installed": colDeployed, "installedon": colDeployed, "installdate": colDeployed, "installationdate": colDeployed, "since": colDeployed, "installele": colDeployed, "miseenservice": colDeployed,
+	"deployed": colDeployed, "deployedon": colDeployed, "installed": colDeployed, "installedon": colDeployed, "installdate": colDeployed, "installationdate": colDeployed, "since": colDeployed, "installe": colDeployed, "installele": colDeployed, "pose": colDeployed, "miseenservice": colDeployed,
 }
 
 func foldHeader(s string) string {

@@ -67,6 +67,23 @@ func TestReadInventoryFindsMakers(t *testing.T) {
 	}
 }
 
+// TestReadInventoryInFrench: a column that is passed over changes an answer.
+func TestReadInventoryInFrench(t *testing.T) {
+	for _, deployed := range []string{"installé", "installé le", "posé", "mise en service"} {
+		rows, bad, err := read(t, loaded(t), InventoryOptions{},
+			"nom;marque;fait par;confiance;genre;lieu;classe;type d’organisme;réseau;finalités;état;"+deployed+"\n"+
+				"Portail;TRENDnet;Hikvision;identifié;enregistreur;Mairie;sensible;uk.nhs;isolé;public-safety;adopté;2021-03-04\n")
+		if err != nil || len(bad) > 0 || len(rows) != 1 {
+			t.Fatalf("%s: %d rows, bad %q, error %v", deployed, len(rows), bad, err)
+		}
+		c := rows[0].Case
+		if rows[0].Name != "Portail" || rows[0].Site != "Mairie" || c.Maker != "hikvision" || c.Confidence != estate.Identified || c.Kind != estate.KindRecorder ||
+			c.SiteClass != SiteSensitive || c.Body != "uk.nhs" || c.Network != NetworkIsolated || len(c.Purposes) != 1 || !c.Deployed.Equal(on(2021, 3, 4)) {
+			t.Errorf("%s: %+v", deployed, rows[0])
+		}
+	}
+}
+
 func TestReadInventoryFillsTheCase(t *testing.T) {
 	rows, bad, err := read(t, loaded(t), InventoryOptions{Body: "uk.nhs", SiteClass: SiteOrdinary, Network: NetworkCore},
 		"name,brand,site,network,purpose,deployed,kind,body\n"+
