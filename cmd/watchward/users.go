@@ -81,7 +81,7 @@ func describeGrants(grants []access.Grant) string {
 type UsersLinkCmd struct {
 	Name string `arg:"" help:"Whose account."`
 	DataFlag
-	URL string `default:"http://127.0.0.1:8433/" help:"Address of the pages, as run prints it." placeholder:"URL"`
+	URL string `default:"http://127.0.0.1:8470/" help:"Address of the pages, as run prints it." placeholder:"URL"`
 }
 
 // Help is shown by --help.
