@@ -268,6 +268,46 @@ func anchors(d doc) map[string]bool {
 	return names
 }
 
+// TestThreatModelNamesTests wants every test that a row rests on to be there.
+func TestThreatModelNamesTests(t *testing.T) {
+	there := map[string]bool{}
+	err := filepath.WalkDir(projectDir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range testFunc.FindAllSubmatch(b, -1) {
+			there[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range readDoc(t, projectDir+"docs/threat-model.md").lines {
+		for _, m := range testName.FindAllStringSubmatch(line, -1) {
+			n++
+			if !there[m[1]] {
+				t.Errorf("docs/threat-model.md rests on %s, which does not exist", m[1])
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("docs/threat-model.md names only %d tests", n)
+	}
+}
+
+var (
+	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	testName = regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
+)
+
 // TestCommandsOfThePages gives every command that a guide or the README shows to
 // the parser, which knows commands, flags, and what must be given.
 func TestCommandsOfThePages(t *testing.T) {
